@@ -1,0 +1,12 @@
+"""Progressive weight loading in JAX: answer at once, get better while loading.
+
+A small student answers first; a large teacher replaces it unit by unit.
+
+  pwl_jax.method   the mathematics, as pure functions of arrays
+  pwl_jax.models   network families, cut into units, with named presets
+  pwl_jax.interop  weights saved by other ecosystems
+
+This file imports nothing, so that serving never pays for training's needs.
+"""
+
+__version__ = "0.1.0"

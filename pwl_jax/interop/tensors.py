@@ -1,0 +1,225 @@
+"""Strict reading of safetensors files into the variables of a network.
+
+A loader states for every leaf of a network where it comes from: the names it
+may have elsewhere and its layout there. `Checkpoint` takes the tensors one by
+one, notes everything that does not fit, and `finish` raises for all of it at
+once, so that no variables ever come out of a file that does not match.
+"""
+
+import math
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+from flax import traverse_util
+
+from pwl_jax.method.network import Network, unit_name
+
+Shape = tuple[int, ...]
+MAX_LISTED = 20
+
+
+class Layout(NamedTuple):
+  """How a leaf is laid out in a file, and how it is read from there."""
+
+  file_shape: Callable[[Shape], Shape]  # the leaf's shape -> the tensor's
+  read: Callable[[np.ndarray], np.ndarray]  # the tensor -> the leaf
+
+
+class Source(NamedTuple):
+  """Where a leaf comes from: its spellings, of which a file has one."""
+
+  names: Sequence[str]
+  layout: Layout
+
+
+SAME = Layout(lambda s: s, lambda a: a)
+DENSE = Layout(lambda s: (s[1], s[0]), lambda a: a.T)  # [i, o] <- [o, i]
+CONV = Layout(  # [h, w, i, o] <- [o, i, h, w]
+  lambda s: (s[3], s[2], s[0], s[1]), lambda a: a.transpose(2, 3, 1, 0)
+)
+
+
+def flattened(height: int, width: int) -> Layout:
+  """A dense layer on a flattened image: rows (h, w, c) <- columns (c, h, w)."""
+
+  def read(a):
+    a = a.reshape(a.shape[0], -1, height, width)
+    return a.transpose(2, 3, 1, 0).reshape(-1, a.shape[0])
+
+  return Layout(lambda s: (s[1], s[0]), read)
+
+
+def window(height: int, width: int) -> Layout:
+  """The same dense layer, written as a convolution over the whole image."""
+  return Layout(
+    lambda s: (s[1], s[0] // (height * width), height, width),
+    flattened(height, width).read,
+  )
+
+
+def third(index: int) -> Layout:
+  """Query, key or value (0, 1, 2) of one fused tensor [3 * o, ...]."""
+
+  def file_shape(s):
+    return (3 * s[-1], *s[:-1])
+
+  def read(a):
+    size = a.shape[0] // 3
+    return a[index * size : (index + 1) * size].T
+
+  return Layout(file_shape, read)
+
+
+class Checkpoint:
+  """A safetensors file that is read tensor by tensor, and wholly."""
+
+  def __init__(self, path: pathlib.Path):
+    self.path = path
+    self._problems: list[str] = []
+    try:
+      self._file = safetensors.safe_open(str(path), framework="numpy")
+      self._shapes = {
+        name: tuple(self._file.get_slice(name).get_shape())
+        for name in self._file.keys()  # noqa: SIM118 (not a dict)
+      }
+    except (OSError, safetensors.SafetensorError) as error:
+      raise ValueError(
+        f"cannot read {path} as a safetensors file ({error}); check that it "
+        "was copied whole, and is no pointer left by a large-file store"
+      ) from error
+    self._unread = set(self._shapes)
+
+  def __contains__(self, name: str) -> bool:
+    return name in self._shapes
+
+  def names(self) -> list[str]:
+    return list(self._shapes)
+
+  def shape(self, name: str) -> Shape:
+    """The shape of a tensor that decides what the network looks like."""
+    if name not in self._shapes:
+      raise ValueError(
+        f"{self.path}: tensor {name!r} is missing, and without it the network "
+        "cannot be told; is this the right kind of checkpoint?"
+      )
+    return self._shapes[name]
+
+  def read(self, source: Source, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    """The tensor for one leaf; zeros, and a noted problem, if there is none."""
+    expected = tuple(source.layout.file_shape(leaf.shape))
+    name = self._find(source.names, expected)
+    if name is None:
+      return jnp.zeros(leaf.shape, leaf.dtype)
+    array = self._file.get_tensor(name)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+      self._problems.append(
+        f"{name}: expected floating-point numbers, found {array.dtype}"
+      )
+    return jnp.asarray(source.layout.read(array), leaf.dtype)
+
+  def skip(self, names: Sequence[str], shape: Shape):
+    """A tensor that must be there, but that the network does not use."""
+    self._find(names, shape)
+
+  def allow(self, name: str):
+    """A tensor that may be there, and that the network does not use."""
+    self._unread.discard(name)
+
+  def finish(self):
+    """Raises unless every tensor was found, fitted and read."""
+    problems = self._problems + [
+      f"{name}: not expected, found {list(self._shapes[name])}"
+      for name in sorted(self._unread)
+    ]
+    if problems:
+      more = len(problems) - MAX_LISTED
+      raise ValueError(
+        f"{self.path} does not fit the network it is read for; nothing was "
+        "loaded. Check that the configuration and the weights belong "
+        "together:\n  "
+        + "\n  ".join(problems[:MAX_LISTED])
+        + (f"\n  ... and {more} more" if more > 0 else "")
+      )
+
+  def _find(self, names: Sequence[str], expected: Shape) -> str | None:
+    name = next((n for n in names if n in self._shapes), None)
+    if name is None:
+      also = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
+      self._problems.append(
+        f"{names[0]}{also}: expected {list(expected)}, found no such tensor"
+      )
+      return None
+    self._unread.discard(name)
+    if self._shapes[name] != expected:
+      self._problems.append(
+        f"{name}: expected {list(expected)}, found {list(self._shapes[name])}"
+      )
+      return None
+    return name
+
+
+class Leaf(NamedTuple):
+  """A leaf of a network by its place, which a loader gives a source."""
+
+  unit: int
+  modules: tuple[str, ...]  # such as ("block0", "conv1", "norm")
+  name: str  # such as "kernel"
+  shape: Shape
+
+
+def read_network(
+  checkpoint: Checkpoint,
+  network: Network,
+  locate: Callable[[Leaf], Source],
+) -> dict[str, Any]:
+  """The variables of a network, every leaf from where `locate` says."""
+  variables = network.abstract_variables()
+  found = {}
+  for i in range(network.num_units):
+    flat = traverse_util.flatten_dict(variables[unit_name(i)])
+    for path, leaf in flat.items():
+      _, *modules, name = path
+      source = locate(Leaf(i, tuple(modules), name, leaf.shape))
+      found[(unit_name(i), *path)] = checkpoint.read(source, leaf)
+      if name == "mean":  # A batch norm also counts its batches.
+        for mean in source.names:
+          counter = mean.removesuffix("running_mean") + "num_batches_tracked"
+          checkpoint.allow(counter)
+  return traverse_util.unflatten_dict(found)
+
+
+TORCH_NAMES = {
+  "kernel": "weight",
+  "scale": "weight",
+  "bias": "bias",
+  "mean": "running_mean",
+  "var": "running_var",
+}
+
+
+def torch_source(
+  leaf: Leaf, modules: Sequence[str], layout: Layout | None = None
+) -> Source:
+  """A leaf of a torch module, which may go by several names."""
+  if layout is None:
+    by_rank = {2: DENSE, 4: CONV} if leaf.name == "kernel" else {}
+    layout = by_rank.get(len(leaf.shape), SAME)
+  return Source(
+    [f"{module}.{TORCH_NAMES[leaf.name]}" for module in modules], layout
+  )
+
+
+def square_side(pixels: int, what: str) -> int:
+  """The side of a square image of so many pixels."""
+  side = math.isqrt(pixels)
+  if side * side != pixels:
+    raise ValueError(
+      f"{what} implies an image of {pixels} positions, which is not square; "
+      "only square images can be told from it"
+    )
+  return side

@@ -1,0 +1,316 @@
+"""ResNet, ViT and VGG16-BN from a file with torchvision's or timm's names.
+
+  network, variables = load_torchvision("resnet50.safetensors")
+
+There is no config: the names and shapes of the tensors tell what the network
+looks like. Two things they do not tell: how many heads a ViT's attention has
+(its width in 64s, as the published sizes have it, 80s for a Huge), and for
+what image size a ResNet or VGG was trained (224 pixels a side; 32 behind a
+3x3 stem, which is taken for a CIFAR stem without a pool).
+"""
+
+import functools
+import itertools
+import math
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from pwl_jax.interop.tensors import (
+  SAME,
+  TORCH_NAMES,
+  Checkpoint,
+  Leaf,
+  Source,
+  flattened,
+  read_network,
+  square_side,
+  third,
+  torch_source,
+  window,
+)
+from pwl_jax.method.network import Network
+from pwl_jax.models import layers
+from pwl_jax.models.resnet import resnet
+from pwl_jax.models.vgg import vgg
+from pwl_jax.models.vit import vit
+
+HEADS_BY_WIDTH = {1280: 16}  # Where a head does not have 64 channels.
+
+
+def load_torchvision(
+  path: str | pathlib.Path,
+  *,
+  layers_per_unit: int | Sequence[int] = 1,
+  heads: int | None = None,
+  dtype: layers.Dtype = jnp.float32,
+) -> tuple[Network, dict[str, Any]]:
+  """Reads one `.safetensors` file.
+
+  Args:
+    path: of the file.
+    layers_per_unit: of a ViT, one number or one per unit. The units of the
+      others are what lies between two changes of resolution.
+    heads: of a ViT's attention, where they do not have 64 channels each.
+    dtype: to compute in; parameters are float32.
+  """
+  checkpoint = Checkpoint(pathlib.Path(path))
+  build = next((b for mark, b in FAMILIES.items() if mark in checkpoint), None)
+  if build is None:
+    raise ValueError(
+      f"{path} holds none of the tensors that tell its kind: "
+      f"{', '.join(FAMILIES)}; found {checkpoint.names()[:5]} ... Save the "
+      "state dict of a torchvision or timm ResNet, ViT or VGG-BN as it is"
+    )
+  options = dict(layers_per_unit=layers_per_unit, heads=heads, dtype=dtype)
+  network, locate = build(checkpoint, options)
+  variables = read_network(checkpoint, network, locate)
+  checkpoint.finish()
+  return network, variables
+
+
+def _resnet(checkpoint: Checkpoint, options):
+  depths = [
+    _count(checkpoint, rf"layer{i + 1}\.(\d+)\.")
+    for i in range(_count(checkpoint, r"layer(\d+)\.", first=1))
+  ]
+  bottleneck = "layer1.0.conv3.weight" in checkpoint
+  last_conv = "conv3" if bottleneck else "conv2"
+  first_blocks = [f"layer{i + 1}.0" for i in range(len(depths))]
+  stem_width, channels, kernel, _ = checkpoint.shape("conv1.weight")
+  small = kernel == 3
+  units = resnet(
+    widths=[
+      checkpoint.shape(f"{b}.{last_conv}.weight")[0] for b in first_blocks
+    ],
+    inner_widths=[
+      checkpoint.shape(f"{b}.conv1.weight")[0] for b in first_blocks
+    ],
+    depths=depths,
+    block="bottleneck" if bottleneck else "basic",
+    stem="cifar" if small else "imagenet",
+    stem_width=stem_width,
+    num_classes=checkpoint.shape("fc.weight")[0],
+    dtype=options["dtype"],
+  )
+
+  def locate(leaf: Leaf) -> Source:
+    match leaf.modules:
+      case ("head",):
+        module = "fc"
+      case ("stem", "embed", part):
+        module = {"conv": "conv1", "norm": "bn1"}[part]
+      case (block, "shortcut", part):
+        index = {"conv": 0, "norm": 1}[part]
+        number = block.removeprefix("block")
+        module = f"layer{leaf.unit + 1}.{number}.downsample.{index}"
+      case (block, conv, part):
+        number, conv = block.removeprefix("block"), conv.removeprefix("conv")
+        name = {"conv": "conv", "norm": "bn"}[part] + str(int(conv) + 1)
+        module = f"layer{leaf.unit + 1}.{number}.{name}"
+    return torch_source(leaf, [module])
+
+  side = 32 if small else 224
+  return Network(units, (side, side, channels)), locate
+
+
+def _vgg(checkpoint: Checkpoint, options):
+  positions = _conv_positions(checkpoint)
+  last_width = checkpoint.shape(f"features.{positions[-1][-1]}.weight")[0]
+  dense_names = [
+    name
+    for name in ("classifier.0", "classifier.3", "pre_logits.fc1",
+                 "pre_logits.fc2")
+    if f"{name}.weight" in checkpoint
+  ]  # fmt: skip
+  head = "head.fc" if "head.fc.weight" in checkpoint else "classifier.6"
+  dense_shapes = [checkpoint.shape(f"{name}.weight") for name in dense_names]
+  side = _vgg_side(dense_shapes, last_width)
+  units = vgg(
+    widths=[checkpoint.shape(f"features.{p[0]}.weight")[0] for p in positions],
+    depths=[len(p) for p in positions],
+    pool_to=side,
+    dense_widths=[shape[0] for shape in dense_shapes],
+    num_classes=checkpoint.shape(f"{head}.weight")[0],
+    dtype=options["dtype"],
+  )
+
+  def locate(leaf: Leaf) -> Source:
+    (module,) = leaf.modules
+    if module == "head":
+      return torch_source(leaf, [head])
+    kind, number = re.fullmatch(r"([a-z]+)(\d+)", module).groups()
+    number = int(number)
+    if kind != "dense":
+      position = positions[leaf.unit][number] + (kind == "norm")
+      return torch_source(leaf, [f"features.{position}"])
+    layout = None
+    if leaf.name == "kernel":  # The first sees an image, the second a pixel.
+      sides = (side, side) if number == 0 else (1, 1)
+      as_conv = len(dense_shapes[number]) == 4
+      layout = window(*sides) if as_conv else flattened(*sides)
+    return torch_source(leaf, [dense_names[number]], layout)
+
+  channels = checkpoint.shape(f"features.{positions[0][0]}.weight")[1]
+  return Network(units, (224, 224, channels)), locate
+
+
+def _conv_positions(checkpoint: Checkpoint) -> list[list[int]]:
+  """Where the convolutions of each unit stand in `features`.
+
+  A convolution, its norm and its relu take three places, a pool the fourth.
+  """
+  found = (
+    re.fullmatch(r"features\.(\d+)\.weight", n) for n in checkpoint.names()
+  )
+  positions = sorted(int(match[1]) for match in found if match)
+  convs = [
+    p for p in positions if len(checkpoint.shape(f"features.{p}.weight")) == 4
+  ]
+  units = [[convs[0]]]
+  for before, position in itertools.pairwise(convs):
+    if position - before not in (3, 4):
+      raise ValueError(
+        f"{checkpoint.path}: convolutions at features.{before} and "
+        f"features.{position} are not those of a VGG with batch norm, where "
+        "they are 3 apart, or 4 across a pool"
+      )
+    if position - before == 4:
+      units.append([])
+    units[-1].append(position)
+  return units
+
+
+def _vgg_side(dense_shapes, last_width: int) -> int:
+  """Side of the image that the first dense layer sees; 1 without any."""
+  if not dense_shapes:
+    return 1
+  _, *inputs = dense_shapes[0]
+  return square_side(math.prod(inputs) // last_width, "the first dense layer")
+
+
+class Dialect(NamedTuple):
+  """How one library calls the parts of a ViT."""
+
+  token: str
+  positions: str
+  project: str
+  layer: str  # with the number of a layer for {}
+  fused: str  # query, key and value; with "weight" or "bias" for {}
+  inner: dict[tuple[str, ...], list[str]]
+  norm: str
+  head: str
+
+
+TORCHVISION = Dialect(
+  token="class_token",
+  positions="encoder.pos_embedding",
+  project="conv_proj",
+  layer="encoder.layers.encoder_layer_{}",
+  fused="self_attention.in_proj_{}",
+  inner={
+    ("attention", "out"): ["self_attention.out_proj"],
+    ("norm1",): ["ln_1"],
+    ("norm2",): ["ln_2"],
+    ("mlp_in",): ["mlp.linear_1", "mlp.0"],
+    ("mlp_out",): ["mlp.linear_2", "mlp.3"],
+  },
+  norm="encoder.ln",
+  head="heads.head",
+)
+TIMM = Dialect(
+  token="cls_token",
+  positions="pos_embed",
+  project="patch_embed.proj",
+  layer="blocks.{}",
+  fused="attn.qkv.{}",
+  inner={
+    ("attention", "out"): ["attn.proj"],
+    ("norm1",): ["norm1"],
+    ("norm2",): ["norm2"],
+    ("mlp_in",): ["mlp.fc1"],
+    ("mlp_out",): ["mlp.fc2"],
+  },
+  norm="norm",
+  head="head",
+)
+
+
+def _vit(dialect: Dialect, checkpoint: Checkpoint, options):
+  width, channels, *patch = checkpoint.shape(f"{dialect.project}.weight")
+  tokens = checkpoint.shape(dialect.positions)[1]
+  side = square_side(tokens - 1, f"{checkpoint.path}: {dialect.positions}")
+  pattern = re.escape(dialect.layer).replace(r"\{\}", r"(\d+)") + r"\."
+  first_layer = dialect.layer.format(0)
+  mlp_names = [f"{first_layer}.{n}.weight" for n in dialect.inner["mlp_in",]]
+  mlp_name = next((n for n in mlp_names if n in checkpoint), mlp_names[0])
+  units = vit(
+    width=width,
+    heads=_heads(options["heads"], width),
+    mlp_width=checkpoint.shape(mlp_name)[0],
+    num_layers=_count(checkpoint, pattern),
+    layers_per_unit=options["layers_per_unit"],
+    patch=tuple(patch),
+    qkv_bias=f"{first_layer}.{dialect.fused.format('bias')}" in checkpoint,
+    norm_epsilon=1e-6,
+    num_classes=checkpoint.shape(f"{dialect.head}.weight")[0],
+    dtype=options["dtype"],
+  )
+  network = Network(units, (side * patch[0], side * patch[1], channels))
+  return network, _locate_vit(dialect, units)
+
+
+def _locate_vit(dialect: Dialect, units) -> Callable[[Leaf], Source]:
+  starts = list(itertools.accumulate((u.depth for u in units), initial=0))
+  qkv = ("query", "key", "value")
+
+  def locate(leaf: Leaf) -> Source:
+    match leaf.modules:
+      case ("head",):
+        modules = [dialect.head]
+      case ("norm",):
+        modules = [dialect.norm]
+      case ("embed",):
+        names = {"class_token": dialect.token, "positions": dialect.positions}
+        return Source([names[leaf.name]], SAME)
+      case ("embed", "project"):
+        modules = [dialect.project]
+      case (name, *inner):
+        number = starts[leaf.unit] + int(name.removeprefix("layer"))
+        layer = dialect.layer.format(number)
+        if inner[-1] in qkv:
+          name = dialect.fused.format(TORCH_NAMES[leaf.name])
+          return Source([f"{layer}.{name}"], third(qkv.index(inner[-1])))
+        modules = [f"{layer}.{n}" for n in dialect.inner[tuple(inner)]]
+    return torch_source(leaf, modules)
+
+  return locate
+
+
+def _heads(given: int | None, width: int) -> int:
+  if given is not None:
+    return given
+  if width % 64 and width not in HEADS_BY_WIDTH:
+    raise ValueError(
+      f"the number of attention heads is not in the file, and a width of "
+      f"{width} is not a multiple of 64 channels; pass heads=..."
+    )
+  return HEADS_BY_WIDTH.get(width, width // 64)
+
+
+def _count(checkpoint: Checkpoint, pattern: str, *, first: int = 0) -> int:
+  """How many consecutive numbers the names have where the pattern captures."""
+  matches = (re.match(pattern, name) for name in checkpoint.names())
+  numbers = {int(match[1]) for match in matches if match}
+  return next(n for n in itertools.count() if n + first not in numbers)
+
+
+FAMILIES = {  # A tensor that only this family has -> how to build it.
+  "layer1.0.conv1.weight": _resnet,
+  "features.0.weight": _vgg,
+  "encoder.pos_embedding": functools.partial(_vit, TORCHVISION),
+  "pos_embed": functools.partial(_vit, TIMM),
+}

@@ -1,0 +1,74 @@
+"""The terms of the objective, one function each, one number per example.
+
+Logits and features come in any float dtype; everything is float32 inside.
+Sections and symbols follow the paper (arXiv 2509.22319): l_S, l_T logits of
+student and teacher, s_i, t_i their features at boundary i, tau a temperature.
+"""
+
+import jax
+import jax.numpy as jnp
+
+# Norms below this count as zero, as in common implementations of the cosine.
+COSINE_EPSILON = 1e-8
+
+
+def hard_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
+  """CE(l, y): [b, k], int[b] -> [b]."""
+  log_q = jax.nn.log_softmax(logits.astype(jnp.float32))
+  return -jnp.take_along_axis(log_q, labels[:, None], axis=-1)[:, 0]
+
+
+def soft_loss(
+  logits: jax.Array, teacher_logits: jax.Array, *, temperature: float
+) -> jax.Array:
+  """tau^2 KL(softmax(l_T / tau) || softmax(l / tau)): [b, k] x 2 -> [b].
+
+  The factor tau^2 keeps the size of the gradients as tau changes.
+  """
+  if temperature <= 0:
+    raise ValueError(
+      f"temperature must be positive, got {temperature}; the paper's is 2"
+    )
+  log_p, log_q = (
+    jax.nn.log_softmax(x.astype(jnp.float32) / temperature)
+    for x in (teacher_logits, logits)
+  )
+  return temperature**2 * jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def distance(a: jax.Array, b: jax.Array) -> jax.Array:
+  """Mean squared difference plus 1 - cosine: [b, ...] x 2 -> [b].
+
+  The cosine is of whole examples, flattened.
+  """
+  a, b = (f.reshape(f.shape[0], -1).astype(jnp.float32) for f in (a, b))
+  squared = jnp.mean((a - b) ** 2, axis=-1)
+  cosine = jnp.sum(a * b, axis=-1) * _inverse_norm(a) * _inverse_norm(b)
+  return squared + 1 - cosine
+
+
+def _inverse_norm(a: jax.Array) -> jax.Array:
+  # The maximum is inside the root, so an all-zero feature has no NaN gradient.
+  return jax.lax.rsqrt(jnp.maximum(jnp.sum(a * a, axis=-1), COSINE_EPSILON**2))
+
+
+def feature_loss(
+  student: jax.Array,
+  teacher: jax.Array,
+  *,
+  encoded: jax.Array,
+  decoded: jax.Array,
+) -> jax.Array:
+  """d(s_i, enc_i(t_i)) + d(t_i, dec_i(s_i)) at one boundary -> [b]."""
+  return distance(student, encoded) + distance(teacher, decoded)
+
+
+def reconstruction_loss(
+  student: jax.Array,
+  teacher: jax.Array,
+  *,
+  student_trip: jax.Array,
+  teacher_trip: jax.Array,
+) -> jax.Array:
+  """d(t_i, dec_i(enc_i(t_i))) + d(s_i, enc_i(dec_i(s_i))) -> [b]."""
+  return distance(teacher, teacher_trip) + distance(student, student_trip)

@@ -1,0 +1,99 @@
+"""The mixed batch: every example its own composition, compiled once.
+
+At each unit the examples whose bit is set run through the teacher's unit and
+the others through the student's. How many there are of each is static, only
+which ones is data, so one compile serves all compositions, and a step costs
+what one composition costs on average.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from pwl_jax.method.composition import STUDENT, TEACHER
+from pwl_jax.method.network import Pass, Variables
+from pwl_jax.method.swapnet import SwapNet
+
+
+def mixed_pass(
+  swapnet: SwapNet,
+  variables: Variables,
+  x: jax.Array,
+  masks: jax.Array,
+  teacher_counts: Sequence[int],
+  *,
+  train: bool = False,
+  key: jax.Array | None = None,
+) -> Pass:
+  """Runs example j by the composition masks[j], [b, N]; True = teacher.
+
+  Column i of `masks` must hold `teacher_counts[i]` trues; a sampler states
+  its own. In evaluation mode an example's logits are those of its composition
+  run alone. Features are not kept: half of each belongs to either network.
+  """
+  check_masks(swapnet, x, masks, teacher_counts)
+  batch, num_units = masks.shape
+  # Both widths of every example's feature, and where example j stands in them.
+  teacher_pool = student_pool = x
+  position = jnp.arange(batch)
+  batch_stats = {}
+  for i, count in enumerate(teacher_counts):
+    order = jnp.argsort(~masks[:, i], stable=True)  # the teacher's come first
+    outputs = {}
+    for letter, pool, rows in (
+      (TEACHER, teacher_pool, order[:count]),
+      (STUDENT, student_pool, order[count:]),
+    ):
+      if not rows.size:  # Batch statistics of no examples would be NaN.
+        continue
+      outputs[letter], stats = swapnet.run_unit(
+        variables, i, letter, _take(pool, position[rows]), train=train, key=key
+      )
+      batch_stats.update(stats)
+    position = jnp.argsort(order)
+    if i < num_units - 1:
+      teacher_pool, student_pool = _both_widths(swapnet, variables, i, outputs)
+  logits = _take(jnp.concatenate(list(outputs.values())), position)
+  return Pass(logits, (), batch_stats)
+
+
+def _take(pool: jax.Array, rows: jax.Array) -> jax.Array:
+  """Distinct rows; saying so spares their gradient a scatter with atomics."""
+  return pool.at[rows].get(unique_indices=True, mode="promise_in_bounds")
+
+
+def _both_widths(swapnet, variables, i, outputs):
+  """Gives each half its other width; the teacher's half stands first."""
+  teacher_pool, student_pool = [], []
+  for letter, feature in outputs.items():
+    from_teacher = letter == TEACHER
+    convert = swapnet.encode if from_teacher else swapnet.decode
+    converted = convert(variables, i, feature)
+    teacher_pool.append(feature if from_teacher else converted)
+    student_pool.append(converted if from_teacher else feature)
+  return jnp.concatenate(teacher_pool), jnp.concatenate(student_pool)
+
+
+def check_masks(swapnet, x, masks, teacher_counts):
+  """Raises where masks and counts do not belong together.
+
+  Values that are being traced cannot be seen; shapes always can.
+  """
+  expected = (x.shape[0], swapnet.num_units)
+  if masks.shape != expected or len(teacher_counts) != expected[1]:
+    raise ValueError(
+      f"masks of shape {masks.shape} with {len(teacher_counts)} teacher counts "
+      f"do not fit: {expected[0]} examples and {expected[1]} units need masks "
+      f"of shape {expected} and one count per unit; draw both from the same "
+      "sampler with this batch size and number of units"
+    )
+  if isinstance(masks, jax.core.Tracer):
+    return
+  found = tuple(int(n) for n in masks.sum(axis=0))
+  if found != tuple(teacher_counts):
+    raise ValueError(
+      f"the masks put {found} examples on the teacher at each unit, but the "
+      f"teacher counts say {tuple(teacher_counts)}; take both from the same "
+      "sampler"
+    )

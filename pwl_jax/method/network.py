@@ -1,0 +1,141 @@
+"""A network as a chain of units, the pieces that are stored and swapped.
+
+The contract of a unit: a Flax module called as `unit(feature, *, train)`. It
+takes the feature of the boundary before it (the first unit: a batch of
+inputs) and returns the feature of the boundary behind it (the last unit:
+logits, [b, k]). The batch is a feature's first axis, the channels its last.
+A unit may hold the collections `params` and `batch_stats`, and may draw
+random numbers in training from the stream `dropout`; nothing else.
+
+The variables of a network are keyed unit -> collection -> ..., so one unit's
+can be taken, stored, restored and applied alone:
+
+  network = Network(units=(Stem(), Body(), Head()), input_shape=(32, 32, 3))
+  variables = network.init(jax.random.key(0))
+  variables["unit1"]  # {"params": ..., "batch_stats": ...}
+  logits = network.logits(variables, images)
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+Variables = Mapping[str, Any]
+BatchStats = dict[str, Any]  # unit -> its running averages
+
+
+class Pass(NamedTuple):
+  """What one run of a network, or of a composition, leaves behind."""
+
+  logits: jax.Array  # [b, k]
+  features: tuple[jax.Array, ...]  # behind every unit but the last
+  batch_stats: BatchStats  # of the units that ran in training mode
+
+
+def unit_name(index: int) -> str:
+  return f"unit{index}"
+
+
+def apply_unit(
+  unit: nn.Module,
+  variables: Variables,
+  feature: jax.Array,
+  *,
+  train: bool = False,
+  key: jax.Array | None = None,
+) -> tuple[jax.Array, Any]:
+  """Runs one unit; returns its output and its batch statistics afterwards."""
+  if not train:
+    output = unit.apply(variables, feature, train=False)
+    return output, variables.get("batch_stats", {})
+  output, updated = unit.apply(
+    variables,
+    feature,
+    train=True,
+    mutable=["batch_stats"],
+    rngs=None if key is None else {"dropout": key},
+  )
+  return output, updated.get("batch_stats", {})
+
+
+def unit_key(key: jax.Array | None, index: int) -> jax.Array | None:
+  """The key of one unit; `None` stays `None`, for units that draw nothing."""
+  return None if key is None else jax.random.fold_in(key, index)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """Units in the order they run, and the shape of one input without batch."""
+
+  units: tuple[nn.Module, ...]
+  input_shape: tuple[int, ...]
+
+  def __post_init__(self):
+    if not self.units:
+      raise ValueError(
+        "a network needs at least one unit, got none; give a tuple of Flax "
+        "modules, the first with the stem and the last with the head"
+      )
+
+  @property
+  def num_units(self) -> int:
+    return len(self.units)
+
+  @property
+  def num_classes(self) -> int:
+    return self.shapes()[-1][-1]
+
+  def init(self, key: jax.Array) -> dict[str, Any]:
+    """Draws the variables of every unit."""
+    feature = jnp.zeros((1, *self.input_shape))
+    variables = {}
+    for i, unit in enumerate(self.units):
+      drawn = unit.init(jax.random.fold_in(key, i), feature, train=False)
+      variables[unit_name(i)] = drawn
+      feature, _ = apply_unit(unit, drawn, feature)
+    return variables
+
+  def shapes(self) -> tuple[tuple[int, ...], ...]:
+    """The shape of one example behind each unit; the last is the logits'."""
+    return tuple(s.shape[1:] for s in self._trace()[1])
+
+  def abstract_variables(self) -> dict[str, Any]:
+    """The variables' shapes and dtypes, without computing any of them."""
+    return self._trace()[0]
+
+  def apply(
+    self,
+    variables: Variables,
+    x: jax.Array,
+    *,
+    train: bool = False,
+    key: jax.Array | None = None,
+  ) -> Pass:
+    """Runs every unit and keeps the features between them."""
+    feature, outputs, batch_stats = x, [], {}
+    for i, unit in enumerate(self.units):
+      name = unit_name(i)
+      feature, stats = apply_unit(
+        unit, variables[name], feature, train=train, key=unit_key(key, i)
+      )
+      outputs.append(feature)
+      if train:
+        batch_stats[name] = stats
+    return Pass(outputs[-1], tuple(outputs[:-1]), batch_stats)
+
+  def logits(self, variables: Variables, x: jax.Array) -> jax.Array:
+    """[b, *input_shape] -> [b, k], in evaluation mode."""
+    return self.apply(variables, x).logits
+
+  def _trace(self):
+    def run(key):
+      variables = self.init(key)
+      x = jnp.zeros((1, *self.input_shape))
+      out = self.apply(variables, x)
+      return variables, (*out.features, out.logits)
+
+    return jax.eval_shape(run, jax.random.key(0))

@@ -1,0 +1,252 @@
+"""The swap network: teacher, student and the converters between them.
+
+Its variables are keyed network -> unit -> collection, where the networks are
+`teacher` and `student` and `converters` holds one entry per boundary (empty
+where widths are equal):
+
+  swapnet = SwapNet.create(teacher, student)
+  variables = swapnet.init(jax.random.key(0))
+  logits = swapnet.logits(variables, images, "TTSS")
+
+The teacher always runs in evaluation mode; `train` speaks of the student.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from pwl_jax.method import composition as compositions
+from pwl_jax.method import converters as conv
+from pwl_jax.method.network import (
+  Network,
+  Pass,
+  Variables,
+  apply_unit,
+  unit_key,
+  unit_name,
+)
+
+
+def boundary_name(index: int) -> str:
+  """Boundary i lies between unit i and unit i + 1."""
+  return f"boundary{index}"
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapNet:
+  """Two networks of N units each and the N - 1 converters between them."""
+
+  teacher: Network
+  student: Network
+  converters: tuple[nn.Module, ...]
+
+  @classmethod
+  def create(
+    cls,
+    teacher: Network,
+    student: Network,
+    converter: str | Sequence[str] = "auto",
+  ) -> "SwapNet":
+    """Checks that the two fit and makes their converters.
+
+    `converter` is one of `converters.KINDS`, or one per boundary.
+    """
+    widths = boundary_widths(teacher, student)
+    if isinstance(converter, str):
+      converter = [converter] * len(widths)
+    if len(converter) != len(widths):
+      raise ValueError(
+        f"{len(converter)} converters {tuple(converter)} do not fit "
+        f"{len(widths)} boundaries; give one kind for all, or one per boundary"
+      )
+    return cls(
+      teacher,
+      student,
+      tuple(
+        conv.make_converter(kind, student_width, teacher_width, boundary=i)
+        for i, (kind, (teacher_width, student_width)) in enumerate(
+          zip(converter, widths, strict=True)
+        )
+      ),
+    )
+
+  @property
+  def num_units(self) -> int:
+    return self.teacher.num_units
+
+  def init(
+    self, key: jax.Array, *, teacher: Variables | None = None
+  ) -> dict[str, Any]:
+    """Draws all variables; a pretrained `teacher`'s are taken as they are."""
+    teacher_key, student_key, key = jax.random.split(key, 3)
+    if teacher is None:
+      teacher = self.teacher.init(teacher_key)
+    return {
+      "teacher": teacher,
+      "student": self.student.init(student_key),
+      "converters": self.init_converters(key),
+    }
+
+  def init_converters(self, key: jax.Array) -> dict[str, Any]:
+    shapes = self.teacher.shapes()
+    return {
+      boundary_name(i): converter.init(
+        jax.random.fold_in(key, i), jnp.zeros((1, *shapes[i]))
+      )
+      for i, converter in enumerate(self.converters)
+    }
+
+  def fit_converters(self, variables: Variables, x: jax.Array) -> dict:
+    """Converter variables by least squares on the features of one batch."""
+    student = self.student.apply(variables["student"], x).features
+    teacher = self.teacher.apply(variables["teacher"], x).features
+    return {
+      boundary_name(i): converter.fit(student[i], teacher[i])
+      for i, converter in enumerate(self.converters)
+    }
+
+  def has_converter(self, i: int) -> bool:
+    """Whether features change at boundary i on their way across."""
+    return not isinstance(self.converters[i], conv.IdentityConverter)
+
+  def encode(self, variables: Variables, i: int, feature):
+    """Teacher's width -> student's, at boundary i."""
+    return self._convert("encode", variables, i, feature)
+
+  def decode(self, variables: Variables, i: int, feature):
+    """Student's width -> teacher's, at boundary i."""
+    return self._convert("decode", variables, i, feature)
+
+  def compose(
+    self,
+    variables: Variables,
+    x: jax.Array,
+    composition: str,
+    *,
+    train: bool = False,
+    key: jax.Array | None = None,
+  ) -> Pass:
+    """Runs one composition, the same for the whole batch.
+
+    A feature is kept as the unit before its boundary made it, unconverted.
+    """
+    compositions.validate(composition, self.num_units)
+    return self.run_units(
+      variables, x, composition, start=0, train=train, key=key
+    )
+
+  def run_units(
+    self,
+    variables: Variables,
+    feature: jax.Array,
+    composition: str,
+    *,
+    start: int,
+    train: bool = False,
+    key: jax.Array | None = None,
+  ) -> Pass:
+    """Runs units `start`.. of a composition on the feature before `start`.
+
+    The feature comes from the network of unit start - 1, which is how
+    compositions that begin alike share their beginning.
+    """
+    outputs, batch_stats = [], {}
+    for i in range(start, self.num_units):
+      letter = composition[i]
+      if i and letter != composition[i - 1]:
+        convert = self.decode if letter == compositions.TEACHER else self.encode
+        feature = convert(variables, i - 1, feature)
+      feature, stats = self.run_unit(
+        variables, i, letter, feature, train=train, key=key
+      )
+      batch_stats.update(stats)
+      outputs.append(feature)
+    return Pass(outputs[-1], tuple(outputs[:-1]), batch_stats)
+
+  def run_unit(
+    self,
+    variables: Variables,
+    i: int,
+    letter: str,
+    feature: jax.Array,
+    *,
+    train: bool = False,
+    key: jax.Array | None = None,
+  ) -> tuple[jax.Array, dict[str, Any]]:
+    """Unit i of the network that `letter` names; its output and new stats.
+
+    The stats are keyed by unit, and empty where the unit did not train.
+    """
+    is_teacher = letter == compositions.TEACHER
+    network, role = (
+      (self.teacher, "teacher") if is_teacher else (self.student, "student")
+    )
+    name, train = unit_name(i), train and not is_teacher
+    output, stats = apply_unit(
+      network.units[i],
+      variables[role][name],
+      feature,
+      train=train,
+      key=unit_key(key, i),
+    )
+    return output, ({name: stats} if train else {})
+
+  def logits(
+    self, variables: Variables, x: jax.Array, composition: str
+  ) -> jax.Array:
+    """[b, h, w, c] -> [b, k] by a composition such as "TTSS"."""
+    return self.compose(variables, x, composition).logits
+
+  def _convert(self, method: str, variables: Variables, i: int, feature):
+    return self.converters[i].apply(
+      variables["converters"][boundary_name(i)], feature, method=method
+    )
+
+
+def boundary_widths(
+  teacher: Network, student: Network
+) -> list[tuple[int, int]]:
+  """(teacher width, student width) per boundary of two networks that fit.
+
+  Raises `ValueError` where they do not: other inputs, numbers of units or
+  classes, or features whose positions do not line up.
+  """
+  _check_equal(
+    "the input shape",
+    teacher.input_shape,
+    student.input_shape,
+    "build both for the same input",
+  )
+  _check_equal(
+    "the number of units",
+    teacher.num_units,
+    student.num_units,
+    "cut both into equally many units",
+  )
+  shapes = list(zip(teacher.shapes(), student.shapes(), strict=True))
+  *boundaries, (teacher_logits, student_logits) = shapes
+  for i, (t, s) in enumerate(boundaries):
+    _check_equal(
+      f"the feature shape at boundary {i} (without channels)",
+      t[:-1],
+      s[:-1],
+      f"change the strides or pooling of the units up to {unit_name(i)}, since "
+      "converters change channels alone",
+    )
+  _check_equal(
+    "the shape of the logits", teacher_logits, student_logits,
+    "give both heads the same classes",
+  )  # fmt: skip
+  return [(t[-1], s[-1]) for t, s in boundaries]
+
+
+def _check_equal(what: str, teacher, student, remedy: str):
+  if teacher != student:
+    raise ValueError(
+      f"teacher and student must agree in {what}: the teacher has {teacher}, "
+      f"the student {student}; {remedy}"
+    )

@@ -1,0 +1,68 @@
+"""Network families, cut into units, and their named presets.
+
+  from pwl_jax import models
+  teacher, student = models.create_pair("resnet", num_classes=100)
+
+One file per family: `lenet`, `vgg`, `resnet`, `vit`. Each has a function that
+returns a tuple of units, and a table of presets. `python -m pwl_jax.models`
+lists them.
+"""
+
+import jax.numpy as jnp
+
+from pwl_jax.method.checks import check_choice
+from pwl_jax.method.network import Network
+from pwl_jax.models import layers, lenet, resnet, vgg, vit
+from pwl_jax.models.preset import Preset, Size
+
+__all__ = ["PRESETS", "ROLES", "Preset", "Size", "create", "create_pair"]
+
+PRESETS: dict[str, Preset] = (
+  lenet.PRESETS | vgg.PRESETS | resnet.PRESETS | vit.PRESETS
+)
+ROLES = ("teacher", "student")
+
+
+def create(
+  name: str,
+  role: str,
+  *,
+  num_classes: int | None = None,
+  input_shape: tuple[int, int, int] | None = None,
+  dtype: layers.Dtype = jnp.float32,
+) -> Network:
+  """One network of a preset.
+
+  Args:
+    name: a key of `PRESETS`.
+    role: "teacher" or "student".
+    num_classes: of the head; the preset's own by default.
+    input_shape: height, width, channels; the preset's own by default.
+    dtype: to compute in, such as `jnp.bfloat16`; parameters and logits are
+      float32.
+  """
+  preset = get_preset(name)
+  check_choice("role", role, ROLES)
+  size = getattr(preset, role)
+  units = preset.build(
+    **{**preset.common, **size.options},
+    num_classes=preset.num_classes if num_classes is None else num_classes,
+    dtype=dtype,
+  )
+  return Network(units, tuple(input_shape or preset.image))
+
+
+def create_pair(name: str, **options) -> tuple[Network, Network]:
+  """Teacher and student of a preset; `options` are those of `create`."""
+  teacher, student = (create(name, role, **options) for role in ROLES)
+  return teacher, student
+
+
+def get_preset(name: str) -> Preset:
+  check_choice(
+    "preset",
+    name,
+    PRESETS,
+    otherwise="build a network of your own as docs/extending.md shows",
+  )
+  return PRESETS[name]

@@ -1,0 +1,114 @@
+"""The layers that every network family shares, in one place.
+
+Convolutions and pools pad both sides alike: flax's "SAME" puts the odd pixel
+of a strided window elsewhere than the checkpoints of other ecosystems expect.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from pwl_jax.method.checks import check_choice
+
+Dtype = jnp.dtype | type
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  "relu": nn.relu,
+  "gelu": functools.partial(nn.gelu, approximate=False),
+  "gelu_new": functools.partial(nn.gelu, approximate=True),
+  "gelu_pytorch_tanh": functools.partial(nn.gelu, approximate=True),
+  "quick_gelu": lambda x: x * nn.sigmoid(1.702 * x),
+  "silu": nn.silu,
+  "swish": nn.silu,
+  "tanh": jnp.tanh,
+  "sigmoid": nn.sigmoid,
+  "leaky_relu": nn.leaky_relu,
+  "elu": nn.elu,
+}
+
+
+def activation(name: str) -> Callable[[jax.Array], jax.Array]:
+  check_choice("activation", name, ACTIVATIONS)
+  return ACTIVATIONS[name]
+
+
+def conv(
+  features: int,
+  kernel: int,
+  stride: int = 1,
+  *,
+  dtype: Dtype,
+  name: str,
+  use_bias: bool = False,
+  padding: int | None = None,
+) -> nn.Conv:
+  """A square convolution; unless told otherwise it pads to keep the size."""
+  pad = kernel // 2 if padding is None else padding
+  return nn.Conv(
+    features,
+    (kernel, kernel),
+    (stride, stride),
+    padding=((pad, pad), (pad, pad)),
+    use_bias=use_bias,
+    dtype=dtype,
+    kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
+    name=name,
+  )
+
+
+def batch_norm(train: bool, *, dtype: Dtype, name: str) -> nn.BatchNorm:
+  """Over the batch in training, over the running averages otherwise."""
+  return nn.BatchNorm(
+    use_running_average=not train,
+    momentum=0.9,
+    epsilon=1e-5,
+    dtype=dtype,
+    name=name,
+  )
+
+
+def max_pool(
+  x: jax.Array, window: int, stride: int, padding: int = 0
+) -> jax.Array:
+  pads = ((padding, padding), (padding, padding))
+  return nn.max_pool(x, (window, window), (stride, stride), pads)
+
+
+def global_mean(x: jax.Array) -> jax.Array:
+  """[b, h, w, c] -> [b, c]."""
+  return jnp.mean(x, axis=(1, 2))
+
+
+def head(num_classes: int, *, name: str = "head") -> nn.Dense:
+  """The last layer; logits are float32 whatever the rest computes in."""
+  return nn.Dense(num_classes, dtype=jnp.float32, name=name)
+
+
+def adaptive_mean(x: jax.Array, size: int) -> jax.Array:
+  """[b, h, w, c] -> [b, size, size, c]: means over near-equal windows.
+
+  Windows overlap or repeat where `size` does not divide the side.
+  """
+  for axis in (1, 2):
+    x = jnp.moveaxis(
+      jnp.tensordot(x, _windows(x.shape[axis], size), (axis, 0)), -1, axis
+    )
+  return x
+
+
+def _windows(side: int, size: int) -> jax.Array:
+  """[side, size] with the weight of each pixel in each mean."""
+  i, pixel = jnp.arange(size), jnp.arange(side)[:, None]
+  start, stop = i * side // size, -(-(i + 1) * side // size)
+  inside = (pixel >= start) & (pixel < stop)
+  return inside / (stop - start)
+
+
+def check_lengths(**lists):
+  """Raises where a network's per-unit numbers differ in number."""
+  if len({len(values) for values in lists.values()}) > 1:
+    found = ", ".join(f"{name} {tuple(v)}" for name, v in lists.items())
+    raise ValueError(f"need one number per unit in each of: {found}")

@@ -1,0 +1,235 @@
+"""ResNet: a unit is a stage of residual blocks at one width.
+
+The first unit also holds the stem, small ("cifar": a 3x3 convolution) or
+large ("imagenet": a 7x7 convolution of stride 2 and a max pool); the last
+holds the head. Blocks are basic (two 3x3 convolutions) or bottleneck (1x1,
+3x3, 1x1 at a quarter of the width).
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from pwl_jax.method.checks import check_choice
+from pwl_jax.models import layers
+from pwl_jax.models.preset import Preset, Size
+
+STEMS = {
+  "cifar": dict(kernel=3, stride=1, pool=False),
+  "imagenet": dict(kernel=7, stride=2, pool=True),
+}
+BLOCKS = ("basic", "bottleneck")
+
+
+def resnet(
+  widths: Sequence[int],
+  depths: Sequence[int],
+  *,
+  block: str = "basic",
+  stem: str | dict = "cifar",
+  stem_width: int = 64,
+  inner_widths: Sequence[int] | None = None,
+  first_stride: int = 1,
+  stride_in_first_conv: bool = False,
+  activation: str = "relu",
+  num_classes: int = 10,
+  dtype: layers.Dtype = jnp.float32,
+) -> tuple[nn.Module, ...]:
+  """One unit per width.
+
+  Args:
+    widths: channels out of each stage.
+    depths: blocks of each stage.
+    block: "basic" or "bottleneck".
+    stem: "cifar", "imagenet", or the fields of `Stem`.
+    stem_width: channels out of the stem.
+    inner_widths: of a bottleneck's 3x3 convolutions; a quarter by default.
+    first_stride: of the first stage; the others halve the image.
+    stride_in_first_conv: a bottleneck strides in its first 1x1 convolution
+      rather than in the 3x3.
+    activation: a name in `layers.ACTIVATIONS`.
+    num_classes: of the head.
+    dtype: to compute in; parameters are float32.
+  """
+  layers.check_lengths(widths=widths, depths=depths)
+  check_choice("block", block, BLOCKS)
+  if isinstance(stem, str):
+    check_choice("stem", stem, STEMS)
+    stem = STEMS[stem]
+  if inner_widths is None:
+    inner_widths = [width // 4 for width in widths]
+  common = dict(
+    bottleneck=block == "bottleneck",
+    stride_in_first_conv=stride_in_first_conv,
+    activation=activation,
+    dtype=dtype,
+  )
+  last = len(widths) - 1
+  stem_module = Stem(stem_width, **stem, activation=activation, dtype=dtype)
+  return tuple(
+    ResNetUnit(
+      width=width,
+      depth=depth,
+      inner_width=inner,
+      stride=2 if i else first_stride,
+      stem=None if i else stem_module,
+      num_classes=num_classes if i == last else None,
+      **common,
+    )
+    for i, (width, depth, inner) in enumerate(
+      zip(widths, depths, inner_widths, strict=True)
+    )
+  )
+
+
+class ConvNorm(nn.Module):
+  """Convolution and batch normalisation, in that order."""
+
+  width: int
+  kernel: int
+  stride: int = 1
+  dtype: layers.Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    x = layers.conv(
+      self.width, self.kernel, self.stride, dtype=self.dtype, name="conv"
+    )(x)
+    return layers.batch_norm(train, dtype=self.dtype, name="norm")(x)
+
+
+class Stem(nn.Module):
+  """From pixels to the first feature."""
+
+  width: int
+  kernel: int = 3
+  stride: int = 1
+  pool: bool = False
+  activation: str = "relu"
+  dtype: layers.Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    x = ConvNorm(
+      self.width, self.kernel, self.stride, dtype=self.dtype, name="embed"
+    )(x, train=train)
+    x = layers.activation(self.activation)(x)
+    return layers.max_pool(x, 3, 2, padding=1) if self.pool else x
+
+
+class Block(nn.Module):
+  """A residual block; the shortcut has weights only where shapes change."""
+
+  width: int
+  stride: int
+  inner_width: int
+  bottleneck: bool
+  stride_in_first_conv: bool
+  activation: str
+  dtype: layers.Dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    act = layers.activation(self.activation)
+    shortcut = x
+    if self.stride != 1 or x.shape[-1] != self.width:
+      shortcut = ConvNorm(
+        self.width, 1, self.stride, dtype=self.dtype, name="shortcut"
+      )(x, train=train)
+    convs = self._convs()
+    for i, (width, kernel, stride) in enumerate(convs):
+      x = ConvNorm(width, kernel, stride, dtype=self.dtype, name=f"conv{i}")(
+        x, train=train
+      )
+      x = act(x if i < len(convs) - 1 else x + shortcut)
+    return x
+
+  def _convs(self) -> list[tuple[int, int, int]]:
+    """(width, kernel, stride) of each convolution."""
+    if not self.bottleneck:
+      return [(self.width, 3, self.stride), (self.width, 3, 1)]
+    first, second = (
+      (self.stride, 1) if self.stride_in_first_conv else (1, self.stride)
+    )
+    return [
+      (self.inner_width, 1, first),
+      (self.inner_width, 3, second),
+      (self.width, 1, 1),
+    ]
+
+
+class ResNetUnit(nn.Module):
+  """A stage; the first adds the stem before it, the last the head behind."""
+
+  width: int
+  depth: int
+  inner_width: int
+  stride: int
+  bottleneck: bool = False
+  stride_in_first_conv: bool = False
+  activation: str = "relu"
+  stem: nn.Module | None = None
+  num_classes: int | None = None
+  dtype: layers.Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    """[b, h, w, c] -> [b, h / stride, w / stride, width], or logits."""
+    if self.stem is not None:
+      x = self.stem(x, train=train)
+    for i in range(self.depth):
+      x = Block(
+        self.width,
+        self.stride if i == 0 else 1,
+        self.inner_width,
+        self.bottleneck,
+        self.stride_in_first_conv,
+        self.activation,
+        self.dtype,
+        name=f"block{i}",
+      )(x, train=train)
+    if self.num_classes is None:
+      return x
+    return layers.head(self.num_classes)(layers.global_mean(x))
+
+
+PRESETS = {
+  "resnet": Preset(
+    build=resnet,
+    common=dict(widths=(32, 64, 128, 256)),
+    teacher=Size(5_338_762, depths=(3, 4, 6, 3)),
+    student=Size(1_241_226, depths=(1, 1, 1, 1)),
+    image=(32, 32, 3),
+    num_classes=10,
+  ),
+  "resnet_narrow": Preset(
+    build=resnet,
+    teacher=Size(5_338_762, widths=(32, 64, 128, 256), depths=(3, 4, 6, 3)),
+    student=Size(318_186, widths=(16, 32, 64, 128), depths=(1, 1, 1, 1)),
+    image=(32, 32, 3),
+    num_classes=10,
+  ),
+  "resnet50_resnet18": Preset(
+    build=resnet,
+    common=dict(stem="imagenet"),
+    teacher=Size(
+      25_557_032,
+      widths=(256, 512, 1024, 2048),
+      depths=(3, 4, 6, 3),
+      block="bottleneck",
+    ),
+    student=Size(11_689_512, widths=(64, 128, 256, 512), depths=(2, 2, 2, 2)),
+    image=(224, 224, 3),
+    num_classes=1000,
+  ),
+  "tiny_resnet": Preset(
+    build=resnet,
+    common=dict(stem_width=8),
+    teacher=Size(44_370, widths=(8, 16, 32), depths=(2, 2, 2)),
+    student=Size(5_514, widths=(4, 8, 16), depths=(1, 1, 1)),
+    image=(16, 16, 3),
+    num_classes=10,
+  ),
+}
