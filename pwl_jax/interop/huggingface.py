@@ -17,8 +17,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from pwl_jax.interop.config import ForeignConfig
+from pwl_jax.interop.layouts import SAME
 from pwl_jax.interop.tensors import (
-  SAME,
   Checkpoint,
   Leaf,
   Source,

@@ -21,17 +21,18 @@ from flax import traverse_util
 
 from pwl_jax.interop import huggingface
 from pwl_jax.interop.config import ForeignConfig
+from pwl_jax.interop.layouts import flattened
 from pwl_jax.interop.tensors import (
   Checkpoint,
   Leaf,
   Source,
-  flattened,
   read_network,
   square_side,
   torch_source,
 )
 from pwl_jax.method.network import Network
-from pwl_jax.method.swapnet import SwapNet, boundary_widths
+from pwl_jax.method.pairing import boundary_widths
+from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models import layers
 from pwl_jax.models.lenet import lenet
 from pwl_jax.models.resnet import resnet

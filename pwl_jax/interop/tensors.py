@@ -6,28 +6,22 @@ one, notes everything that does not fit, and `finish` raises for all of it at
 once, so that no variables ever come out of a file that does not match.
 """
 
+import itertools
 import math
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import safetensors
 from flax import traverse_util
 
+from pwl_jax.interop.layouts import CONV, DENSE, SAME, Layout, Shape
 from pwl_jax.method.network import Network, unit_name
 
-Shape = tuple[int, ...]
 MAX_LISTED = 20
-
-
-class Layout(NamedTuple):
-  """How a leaf is laid out in a file, and how it is read from there."""
-
-  file_shape: Callable[[Shape], Shape]  # the leaf's shape -> the tensor's
-  read: Callable[[np.ndarray], np.ndarray]  # the tensor -> the leaf
 
 
 class Source(NamedTuple):
@@ -35,44 +29,6 @@ class Source(NamedTuple):
 
   names: Sequence[str]
   layout: Layout
-
-
-SAME = Layout(lambda s: s, lambda a: a)
-DENSE = Layout(lambda s: (s[1], s[0]), lambda a: a.T)  # [i, o] <- [o, i]
-CONV = Layout(  # [h, w, i, o] <- [o, i, h, w]
-  lambda s: (s[3], s[2], s[0], s[1]), lambda a: a.transpose(2, 3, 1, 0)
-)
-
-
-def flattened(height: int, width: int) -> Layout:
-  """A dense layer on a flattened image: rows (h, w, c) <- columns (c, h, w)."""
-
-  def read(a):
-    a = a.reshape(a.shape[0], -1, height, width)
-    return a.transpose(2, 3, 1, 0).reshape(-1, a.shape[0])
-
-  return Layout(lambda s: (s[1], s[0]), read)
-
-
-def window(height: int, width: int) -> Layout:
-  """The same dense layer, written as a convolution over the whole image."""
-  return Layout(
-    lambda s: (s[1], s[0] // (height * width), height, width),
-    flattened(height, width).read,
-  )
-
-
-def third(index: int) -> Layout:
-  """Query, key or value (0, 1, 2) of one fused tensor [3 * o, ...]."""
-
-  def file_shape(s):
-    return (3 * s[-1], *s[:-1])
-
-  def read(a):
-    size = a.shape[0] // 3
-    return a[index * size : (index + 1) * size].T
-
-  return Layout(file_shape, read)
 
 
 class Checkpoint:
@@ -99,6 +55,12 @@ class Checkpoint:
 
   def names(self) -> list[str]:
     return list(self._shapes)
+
+  def count(self, pattern: str, *, first: int = 0) -> int:
+    """How many consecutive numbers, from `first`, the pattern captures."""
+    matches = (re.match(pattern, name) for name in self._shapes)
+    numbers = {int(match[1]) for match in matches if match}
+    return next(n for n in itertools.count() if n + first not in numbers)
 
   def shape(self, name: str) -> Shape:
     """The shape of a tensor that decides what the network looks like."""

@@ -90,7 +90,7 @@ def check_masks(swapnet, x, masks, teacher_counts):
     )
   if isinstance(masks, jax.core.Tracer):
     return
-  found = tuple(int(n) for n in masks.sum(axis=0))
+  found = tuple(jax.device_get(masks).sum(axis=0).tolist())
   if found != tuple(teacher_counts):
     raise ValueError(
       f"the masks put {found} examples on the teacher at each unit, but the "

@@ -22,10 +22,8 @@ import jax.numpy as jnp
 
 from pwl_jax.method import losses
 from pwl_jax.method.checks import check_choice
-from pwl_jax.method.composition import STUDENT, TEACHER
-from pwl_jax.method.mixed import mixed_pass
-from pwl_jax.method.network import Pass, Variables
-from pwl_jax.method.sampling import get_sampler
+from pwl_jax.method.cross import random_pass, student_tails
+from pwl_jax.method.network import Variables
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import average_stats, merge
 
@@ -105,7 +103,9 @@ def loss_parts(
       ("student"), or per unit the mean over all passes it ran in ("both").
   """
   _check_options(alpha, cross_mode, composition, stats_rule)
-  student_key, mask_key, cross_key = _split(key)
+  student_key, cross_key = (
+    (None, None) if key is None else jax.random.split(key)
+  )
   teacher_variables = jax.lax.stop_gradient(variables["teacher"])
   variables = {**variables, "teacher": teacher_variables}
   teacher = swapnet.teacher.apply(teacher_variables, x)
@@ -121,21 +121,27 @@ def loss_parts(
       losses.soft_loss(logits, teacher.logits, temperature=temperature)
     )
 
-  feature, reconstruction = boundary_terms(
-    swapnet, variables, student.features, teacher.features
-  )
   if swapnet.num_units == 1 or _is_zero(cross_weight):
     passes, cross = [], 0.0
   elif cross_mode == "all":
-    passes = _student_tails(swapnet, variables, teacher, train, cross_key)
+    passes = student_tails(
+      swapnet, variables, teacher, key=cross_key, train=train
+    )
     cross = _mean([hard(p.logits) + (1 - alpha) * kl(p.logits) for p in passes])
   else:
-    passes = [
-      _random_pass(
-        swapnet, variables, x, composition, sampler, train, mask_key, cross_key
-      )
-    ]
-    cross = kl(passes[0].logits)
+    mixed = random_pass(
+      swapnet,
+      variables,
+      x,
+      key=cross_key,
+      train=train,
+      sampler=sampler,
+      composition=composition,
+    )
+    passes, cross = [mixed], kl(mixed.logits)
+  feature, reconstruction = boundary_terms(
+    swapnet, variables, student.features, teacher.features
+  )
   parts = {
     "hard": hard(student.logits),
     "soft": (1 - alpha) * kl(student.logits),
@@ -182,49 +188,6 @@ def boundary_terms(
   return _mean(feature), _mean(reconstruction)
 
 
-def _random_pass(
-  swapnet, variables, x, composition, sampler, train, mask_key, cross_key
-) -> Pass:
-  """Every example its own composition, or all the one that is given."""
-  if composition is not None:
-    return swapnet.compose(
-      variables, x, composition, train=train, key=cross_key
-    )
-  if mask_key is None:
-    raise ValueError(
-      "random compositions are drawn from a key, got None; pass "
-      "key=jax.random.key(seed), or name one composition, or use "
-      'cross_mode="all"'
-    )
-  masks, teacher_counts = get_sampler(sampler)
-  shape = len(x), swapnet.num_units
-  return mixed_pass(
-    swapnet,
-    variables,
-    x,
-    masks(mask_key, *shape),
-    teacher_counts(*shape),
-    train=train,
-    key=cross_key,
-  )
-
-
-def _student_tails(swapnet, variables, teacher, train, key) -> list[Pass]:
-  """The student behind each boundary, fed the teacher's converted feature."""
-  num_units = swapnet.num_units
-  return [
-    swapnet.run_units(
-      variables,
-      feature,
-      TEACHER * (i + 1) + STUDENT * (num_units - i - 1),
-      start=i + 1,
-      train=train,
-      key=None if key is None else jax.random.fold_in(key, i),
-    )
-    for i, feature in enumerate(teacher.features)
-  ]
-
-
 def _new_stats(student_variables, student, passes, stats_rule):
   """The student's running averages after this batch, for every unit."""
   old = {n: u.get("batch_stats", {}) for n, u in student_variables.items()}
@@ -235,10 +198,6 @@ def _new_stats(student_variables, student, passes, stats_rule):
 def _mean(terms: Sequence[jax.Array]) -> jax.Array:
   """Mean over terms and examples; zero where there are no terms."""
   return jnp.mean(jnp.stack(terms)) if terms else jnp.zeros(())
-
-
-def _split(key):
-  return (None,) * 3 if key is None else jax.random.split(key, 3)
 
 
 def _is_zero(weight) -> bool:

@@ -3,23 +3,20 @@
   from pwl_jax import models
   teacher, student = models.create_pair("resnet", num_classes=100)
 
-One file per family: `lenet`, `vgg`, `resnet`, `vit`. Each has a function that
-returns a tuple of units, and a table of presets. `python -m pwl_jax.models`
-lists them.
+One file per family, `lenet`, `vgg`, `resnet` and `vit`, each with a function
+that returns a tuple of units; the presets are in `presets`, and `python -m
+pwl_jax.models` lists them.
 """
 
 import jax.numpy as jnp
 
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.network import Network
-from pwl_jax.models import layers, lenet, resnet, vgg, vit
-from pwl_jax.models.preset import Preset, Size
+from pwl_jax.models import layers
+from pwl_jax.models.presets import PRESETS, Preset, Size
 
 __all__ = ["PRESETS", "ROLES", "Preset", "Size", "create", "create_pair"]
 
-PRESETS: dict[str, Preset] = (
-  lenet.PRESETS | vgg.PRESETS | resnet.PRESETS | vit.PRESETS
-)
 ROLES = ("teacher", "student")
 
 

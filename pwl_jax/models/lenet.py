@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
-from pwl_jax.models.preset import Preset, Size
 
 
 def lenet(
@@ -60,14 +59,3 @@ class DenseUnit(nn.Module):
     x = x.reshape(x.shape[0], -1)
     x = nn.relu(nn.Dense(self.width, dtype=self.dtype, name="dense")(x))
     return x if self.num_classes is None else layers.head(self.num_classes)(x)
-
-
-PRESETS = {
-  "lenet5": Preset(
-    build=lenet,
-    teacher=Size(62_006, conv_widths=(6, 16)),
-    student=Size(35_970, conv_widths=(3, 8)),
-    image=(32, 32, 3),
-    num_classes=10,
-  ),
-}

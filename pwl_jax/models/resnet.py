@@ -14,7 +14,6 @@ from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice
 from pwl_jax.models import layers
-from pwl_jax.models.preset import Preset, Size
 
 STEMS = {
   "cifar": dict(kernel=3, stride=1, pool=False),
@@ -49,7 +48,8 @@ def resnet(
     first_stride: of the first stage; the others halve the image.
     stride_in_first_conv: a bottleneck strides in its first 1x1 convolution
       rather than in the 3x3.
-    activation: a name in `layers.ACTIVATIONS`.
+    activation: of the stem and behind each sum, a name in
+      `layers.ACTIVATIONS`; inside a block it is relu, as in transformers.
     num_classes: of the head.
     dtype: to compute in; parameters are float32.
   """
@@ -132,7 +132,6 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    act = layers.activation(self.activation)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.width:
       shortcut = ConvNorm(
@@ -143,8 +142,9 @@ class Block(nn.Module):
       x = ConvNorm(width, kernel, stride, dtype=self.dtype, name=f"conv{i}")(
         x, train=train
       )
-      x = act(x if i < len(convs) - 1 else x + shortcut)
-    return x
+      if i < len(convs) - 1:
+        x = nn.relu(x)
+    return layers.activation(self.activation)(x + shortcut)
 
   def _convs(self) -> list[tuple[int, int, int]]:
     """(width, kernel, stride) of each convolution."""
@@ -193,43 +193,3 @@ class ResNetUnit(nn.Module):
     if self.num_classes is None:
       return x
     return layers.head(self.num_classes)(layers.global_mean(x))
-
-
-PRESETS = {
-  "resnet": Preset(
-    build=resnet,
-    common=dict(widths=(32, 64, 128, 256)),
-    teacher=Size(5_338_762, depths=(3, 4, 6, 3)),
-    student=Size(1_241_226, depths=(1, 1, 1, 1)),
-    image=(32, 32, 3),
-    num_classes=10,
-  ),
-  "resnet_narrow": Preset(
-    build=resnet,
-    teacher=Size(5_338_762, widths=(32, 64, 128, 256), depths=(3, 4, 6, 3)),
-    student=Size(318_186, widths=(16, 32, 64, 128), depths=(1, 1, 1, 1)),
-    image=(32, 32, 3),
-    num_classes=10,
-  ),
-  "resnet50_resnet18": Preset(
-    build=resnet,
-    common=dict(stem="imagenet"),
-    teacher=Size(
-      25_557_032,
-      widths=(256, 512, 1024, 2048),
-      depths=(3, 4, 6, 3),
-      block="bottleneck",
-    ),
-    student=Size(11_689_512, widths=(64, 128, 256, 512), depths=(2, 2, 2, 2)),
-    image=(224, 224, 3),
-    num_classes=1000,
-  ),
-  "tiny_resnet": Preset(
-    build=resnet,
-    common=dict(stem_width=8),
-    teacher=Size(44_370, widths=(8, 16, 32), depths=(2, 2, 2)),
-    student=Size(5_514, widths=(4, 8, 16), depths=(1, 1, 1)),
-    image=(16, 16, 3),
-    num_classes=10,
-  ),
-}

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
-from pwl_jax.models.preset import Preset, Size
 
 
 def vgg(
@@ -73,30 +72,3 @@ class VGGUnit(nn.Module):
     for i, width in enumerate(self.dense_widths):
       x = nn.relu(nn.Dense(width, dtype=self.dtype, name=f"dense{i}")(x))
     return layers.head(self.num_classes)(x)
-
-
-PRESETS = {
-  "vgg": Preset(
-    build=vgg,
-    teacher=Size(14_728_266),
-    student=Size(3_918_858, depths=(1, 1, 1, 1, 1)),
-    image=(32, 32, 3),
-    num_classes=10,
-  ),
-  "vgg_narrow": Preset(
-    build=vgg,
-    teacher=Size(14_728_266),
-    student=Size(
-      982_538, widths=(32, 64, 128, 256, 256), depths=(1, 1, 1, 1, 1)
-    ),
-    image=(32, 32, 3),
-    num_classes=10,
-  ),
-  "tiny_vgg": Preset(
-    build=vgg,
-    teacher=Size(8_666, widths=(8, 16, 16), depths=(1, 2, 2)),
-    student=Size(1_802, widths=(4, 8, 16), depths=(1, 1, 1)),
-    image=(16, 16, 3),
-    num_classes=10,
-  ),
-}

@@ -5,6 +5,7 @@ positions; the last reads the class token and holds the head. A feature is
 [b, tokens, width].
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -12,7 +13,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
-from pwl_jax.models.preset import Preset, Size
 
 _init = nn.initializers.truncated_normal(0.02)
 
@@ -55,7 +55,7 @@ def vit(
       "that divides it"
     )
   depths = unit_depths(num_layers, layers_per_unit)
-  layer = dict(
+  layer = LayerShape(
     heads=heads,
     mlp_width=mlp_width,
     qkv_bias=qkv_bias,
@@ -97,6 +97,18 @@ def unit_depths(
       f"{num_layers}; give positive numbers that add up to it"
     )
   return depths
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShape:
+  """What all layers of a network have in common."""
+
+  heads: int
+  mlp_width: int
+  qkv_bias: bool
+  activation: str
+  norm_epsilon: float
+  dtype: layers.Dtype
 
 
 class PatchEmbed(nn.Module):
@@ -161,27 +173,20 @@ class Attention(nn.Module):
 class Layer(nn.Module):
   """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-  heads: int
-  mlp_width: int
-  qkv_bias: bool
-  activation: str
-  norm_epsilon: float
-  dtype: layers.Dtype
+  shape: LayerShape
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    y = nn.LayerNorm(self.norm_epsilon, dtype=self.dtype, name="norm1")(x)
-    x = x + Attention(self.heads, self.qkv_bias, self.dtype, name="attention")(
-      y
-    )
-    y = nn.LayerNorm(self.norm_epsilon, dtype=self.dtype, name="norm2")(x)
-    y = nn.Dense(
-      self.mlp_width, kernel_init=_init, dtype=self.dtype, name="mlp_in"
-    )(y)
-    y = layers.activation(self.activation)(y)
-    return x + nn.Dense(
-      x.shape[-1], kernel_init=_init, dtype=self.dtype, name="mlp_out"
-    )(y)
+    shape, dtype = self.shape, self.shape.dtype
+
+    def dense(width, name):
+      return nn.Dense(width, kernel_init=_init, dtype=dtype, name=name)
+
+    y = nn.LayerNorm(shape.norm_epsilon, dtype=dtype, name="norm1")(x)
+    x = x + Attention(shape.heads, shape.qkv_bias, dtype, name="attention")(y)
+    y = nn.LayerNorm(shape.norm_epsilon, dtype=dtype, name="norm2")(x)
+    y = layers.activation(shape.activation)(dense(shape.mlp_width, "mlp_in")(y))
+    return x + dense(x.shape[-1], "mlp_out")(y)
 
 
 class ViTUnit(nn.Module):
@@ -189,7 +194,7 @@ class ViTUnit(nn.Module):
 
   width: int
   depth: int
-  layer: dict  # The fields of `Layer`.
+  layer: LayerShape
   patch: tuple[int, int] | None = None
   num_classes: int | None = None
   final_norm: bool = True
@@ -197,77 +202,15 @@ class ViTUnit(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, h, w, c] or [b, tokens, width] -> [b, tokens, width] or logits."""
-    dtype = self.layer["dtype"]
+    dtype = self.layer.dtype
     if self.patch is not None:
       x = PatchEmbed(self.width, self.patch, dtype, name="embed")(x)
     for i in range(self.depth):
-      x = Layer(**self.layer, name=f"layer{i}")(x)
+      x = Layer(self.layer, name=f"layer{i}")(x)
     if self.num_classes is None:
       return x
     x = x[:, 0]  # A LayerNorm is per token: the class token's is enough.
     if self.final_norm:
-      epsilon = self.layer["norm_epsilon"]
+      epsilon = self.layer.norm_epsilon
       x = nn.LayerNorm(epsilon, dtype=dtype, name="norm")(x)
     return layers.head(self.num_classes)(x)
-
-
-def _shape(width: int, **options) -> dict:
-  """The usual proportions: heads of 64 channels, an MLP of 4 widths."""
-  return dict(width=width, heads=width // 64, mlp_width=4 * width) | options
-
-
-_TINY_TEACHER = _shape(192, num_layers=12, layers_per_unit=2)
-_TINY_STUDENT = _shape(192, num_layers=6, layers_per_unit=1)
-
-PRESETS = {
-  "vit": Preset(
-    build=vit,
-    teacher=Size(5_526_346, **_TINY_TEACHER),
-    student=Size(2_857_162, **_TINY_STUDENT),
-    image=(224, 224, 3),
-    num_classes=10,
-  ),
-  # The function the authors' code computes: their files hold a final
-  # LayerNorm (384 parameters) that their forward pass skips.
-  "vit_reference": Preset(
-    build=vit,
-    common=dict(final_norm=False),
-    teacher=Size(5_526_346 - 384, **_TINY_TEACHER),
-    student=Size(2_857_162 - 384, **_TINY_STUDENT),
-    image=(224, 224, 3),
-    num_classes=10,
-  ),
-  "vit_small_tiny": Preset(
-    build=vit,
-    common=dict(num_layers=12, layers_per_unit=2, norm_epsilon=1e-6),
-    teacher=Size(22_050_664, **_shape(384)),
-    student=Size(5_717_416, **_shape(192)),
-    image=(224, 224, 3),
-    num_classes=1000,
-  ),
-  "vit_cifar": Preset(
-    build=vit,
-    common=dict(patch=4),
-    teacher=Size(5_362_762, **_TINY_TEACHER),
-    student=Size(
-      683_242,
-      width=96,
-      heads=3,
-      mlp_width=384,
-      num_layers=6,
-      layers_per_unit=1,
-    ),
-    image=(32, 32, 3),
-    num_classes=10,
-  ),
-  "tiny_vit": Preset(
-    build=vit,
-    common=dict(patch=4, heads=2),
-    teacher=Size(
-      14_618, width=16, mlp_width=32, num_layers=6, layers_per_unit=2
-    ),
-    student=Size(2_442, width=8, mlp_width=16, num_layers=3, layers_per_unit=1),
-    image=(16, 16, 3),
-    num_classes=10,
-  ),
-}
