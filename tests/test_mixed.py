@@ -10,7 +10,7 @@ from jax import flatten_util
 
 from pwl_jax.method import composition, losses, sampling
 from pwl_jax.method.mixed import mixed_pass
-from tests.conftest import assert_close
+from tests.cases import assert_close
 
 TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit"]
 

@@ -13,7 +13,7 @@ from pwl_jax.method.variables import (
   merge,
   split,
 )
-from tests.conftest import assert_close, trees_equal
+from tests.cases import assert_close, trees_equal
 
 
 class Noisy(nn.Module):

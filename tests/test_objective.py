@@ -13,7 +13,7 @@ from pwl_jax.method.objective import loss_parts, make_objective
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import split
 from pwl_jax.models.vgg import vgg
-from tests.conftest import Case, assert_close, trees_equal
+from tests.cases import Case, assert_close, trees_equal
 
 KEY = jax.random.key(11)
 

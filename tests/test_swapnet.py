@@ -12,7 +12,7 @@ from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.resnet import resnet
 from pwl_jax.models.vgg import vgg
 from pwl_jax.models.vit import vit
-from tests.conftest import assert_close, trees_equal
+from tests.cases import assert_close, trees_equal
 
 TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit"]
 

@@ -22,6 +22,7 @@ from pwl_jax.interop.layouts import CONV, DENSE, SAME, Layout, Shape
 from pwl_jax.method.network import Network, unit_name
 
 MAX_LISTED = 20
+FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 class Source(NamedTuple):
@@ -37,12 +38,20 @@ class Checkpoint:
   def __init__(self, path: pathlib.Path):
     self.path = path
     self._problems: list[str] = []
+    if not path.exists():
+      beside = sorted(p.name for p in path.parent.glob("*"))
+      raise FileNotFoundError(
+        f"{path} is missing, beside it are {beside}; weights are read from "
+        "one safetensors file, so save them again in that form, unsharded"
+      )
     try:
       self._file = safetensors.safe_open(str(path), framework="numpy")
-      self._shapes = {
-        name: tuple(self._file.get_slice(name).get_shape())
+      slices = {
+        name: self._file.get_slice(name)
         for name in self._file.keys()  # noqa: SIM118 (not a dict)
       }
+      self._shapes = {n: tuple(s.get_shape()) for n, s in slices.items()}
+      self._dtypes = {n: s.get_dtype() for n, s in slices.items()}
     except (OSError, safetensors.SafetensorError) as error:
       raise ValueError(
         f"cannot read {path} as a safetensors file ({error}); check that it "
@@ -78,10 +87,6 @@ class Checkpoint:
     if name is None:
       return jnp.zeros(leaf.shape, leaf.dtype)
     array = self._file.get_tensor(name)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-      self._problems.append(
-        f"{name}: expected floating-point numbers, found {array.dtype}"
-      )
     return jnp.asarray(source.layout.read(array), leaf.dtype)
 
   def skip(self, names: Sequence[str], shape: Shape):
@@ -120,6 +125,12 @@ class Checkpoint:
     if self._shapes[name] != expected:
       self._problems.append(
         f"{name}: expected {list(expected)}, found {list(self._shapes[name])}"
+      )
+      return None
+    if self._dtypes[name] not in FLOATS:
+      self._problems.append(
+        f"{name}: expected numbers in one of {', '.join(FLOATS)}, found "
+        f"{self._dtypes[name]}"
       )
       return None
     return name

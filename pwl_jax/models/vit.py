@@ -86,8 +86,7 @@ def unit_depths(
       divisors = [d for d in range(1, num_layers + 1) if num_layers % d == 0]
       raise ValueError(
         f"{num_layers} layers do not make units of {layers_per_unit}; use one "
-        f"of {divisors}, or one number per unit, such as "
-        f"({num_layers - 1}, 1)"
+        f"of {divisors}, or a list with the number of every unit"
       )
     return (layers_per_unit,) * (num_layers // layers_per_unit)
   depths = tuple(layers_per_unit)

@@ -1,0 +1,162 @@
+"""The presets' sizes, the shapes of their features, and the shared layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pwl_jax import models
+from pwl_jax.method.swapnet import SwapNet
+from pwl_jax.method.variables import count_parameters
+from pwl_jax.models import layers
+from pwl_jax.models.__main__ import main
+from pwl_jax.models.resnet import resnet
+from pwl_jax.models.vgg import vgg
+from pwl_jax.models.vit import vit
+from tests.cases import assert_close
+
+
+def halves(side, *widths):
+  """Images that halve from one boundary to the next."""
+  return [(side >> i, side >> i, width) for i, width in enumerate(widths)]
+
+
+# Teacher and student: parameters, and the features between the units.
+VGG = (14_728_266, halves(16, 64, 128, 256, 512))
+RESNET = (5_338_762, halves(32, 32, 64, 128))
+TABLE = {
+  "lenet5": (
+    (62_006, [(14, 14, 6), (5, 5, 16), (120,)]),
+    (35_970, [(14, 14, 3), (5, 5, 8), (120,)]),
+  ),
+  "vgg": (VGG, (3_918_858, VGG[1])),
+  "vgg_narrow": (VGG, (982_538, halves(16, 32, 64, 128, 256))),
+  "tiny_vgg": ((8_666, halves(8, 8, 16)), (1_802, halves(8, 4, 8))),
+  "resnet": (RESNET, (1_241_226, RESNET[1])),
+  "resnet_narrow": (RESNET, (318_186, halves(32, 16, 32, 64))),
+  "resnet50_resnet18": (
+    (25_557_032, halves(56, 256, 512, 1024)),
+    (11_689_512, halves(56, 64, 128, 256)),
+  ),
+  "tiny_resnet": ((44_370, halves(16, 8, 16)), (5_514, halves(16, 4, 8))),
+  "vit": ((5_526_346, [(197, 192)] * 5), (2_857_162, [(197, 192)] * 5)),
+  "vit_reference": (
+    (5_525_962, [(197, 192)] * 5),
+    (2_856_778, [(197, 192)] * 5),
+  ),
+  "vit_small_tiny": (
+    (22_050_664, [(197, 384)] * 5),
+    (5_717_416, [(197, 192)] * 5),
+  ),
+  "vit_cifar": ((5_362_762, [(65, 192)] * 5), (683_242, [(65, 96)] * 5)),
+  "tiny_vit": ((14_618, [(17, 16)] * 2), (2_442, [(17, 8)] * 2)),
+}
+
+
+def test_every_preset_is_in_the_table():
+  assert set(TABLE) == set(models.PRESETS)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_parameters_and_shapes(name):
+  preset = models.PRESETS[name]
+  swapnet = SwapNet.create(*models.create_pair(name))
+  for role, (parameters, shapes) in zip(models.ROLES, TABLE[name], strict=True):
+    network = getattr(swapnet, role)
+    assert count_parameters(network.abstract_variables()) == parameters
+    assert getattr(preset, role).parameters == parameters
+    assert network.shapes() == (*shapes, (preset.num_classes,))
+    assert network.num_classes == preset.num_classes
+  num_units = swapnet.num_units
+  composition = ("TS" * num_units)[:num_units]
+  logits = jax.eval_shape(
+    lambda key, x: swapnet.logits(swapnet.init(key), x, composition),
+    jax.random.key(0),
+    jnp.zeros((3, *preset.image)),
+  )
+  assert logits.shape == (3, preset.num_classes)
+  assert logits.dtype == jnp.float32
+
+
+def test_other_classes_and_images():
+  teacher, student = models.create_pair(
+    "vit", num_classes=7, input_shape=(64, 48, 1)
+  )
+  assert teacher.shapes() == student.shapes()
+  assert teacher.shapes()[0] == (1 + 4 * 3, 192)
+  assert teacher.num_classes == 7
+
+
+@pytest.mark.parametrize("name", ["lenet5", "tiny_vgg", "tiny_resnet", "vit"])
+def test_bfloat16_computes_in_it_and_keeps_float32_parameters(name):
+  network = models.create(name, "student", dtype=jnp.bfloat16)
+
+  def run(key, x):
+    variables = network.init(key)
+    return variables, network.apply(variables, x, train=True)
+
+  x = jnp.zeros((2, *network.input_shape))
+  variables, out = jax.eval_shape(run, jax.random.key(0), x)
+  kept = jax.tree.leaves((variables, out.batch_stats))
+  assert {leaf.dtype for leaf in kept} == {jnp.dtype("float32")}
+  assert {f.dtype for f in out.features} == {jnp.dtype("bfloat16")}
+  assert out.logits.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("side,size", [(7, 7), (8, 4), (7, 3), (1, 7), (5, 1)])
+def test_adaptive_mean_is_the_mean_of_each_window(side, size):
+  x = np.random.default_rng(0).normal(size=(2, side, side + 1, 3))
+
+  def window(i, length):
+    return slice(i * length // size, -(-(i + 1) * length // size))
+
+  expected = [
+    [
+      x[:, window(i, side), window(j, side + 1)].mean(axis=(1, 2))
+      for j in range(size)
+    ]
+    for i in range(size)
+  ]
+  found = layers.adaptive_mean(jnp.asarray(x, jnp.float32), size)
+  assert_close(found, np.transpose(expected, (2, 0, 1, 3)), 1e-6)
+
+
+def test_strided_convolutions_pad_both_sides_alike():
+  """The first output of a 3x3 of stride 2 is centred on the first pixel."""
+  conv = layers.conv(1, 3, 2, dtype=jnp.float32, name="conv")
+  center = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1)
+  x = jnp.arange(16.0).reshape(1, 4, 4, 1)
+  out = conv.apply({"params": {"kernel": center}}, x)
+  assert out.ravel().tolist() == [0, 2, 8, 10]
+
+
+def test_bad_options_say_what_is_allowed():
+  small = dict(width=8, heads=2, mlp_width=8, num_layers=6)
+  cases = [
+    (lambda: models.create("resnt", "teacher"), "did you mean 'resnet'"),
+    (lambda: models.create("resnt", "teacher"), r"docs/extending\.md"),
+    (lambda: models.create("vgg", "techer"), "did you mean 'teacher'"),
+    (lambda: resnet((4, 8), (1,)), r"widths \(4, 8\), depths \(1,\)"),
+    (lambda: resnet((4,), (1,), block="basc"), "did you mean 'basic'"),
+    (lambda: resnet((4,), (1,), stem="imgnet"), "did you mean 'imagenet'"),
+    (lambda: vgg((4,), (1, 1)), r"widths \(4,\), depths \(1, 1\)"),
+    (lambda: vit(**small, layers_per_unit=4), r"one of \[1, 2, 3, 6\]"),
+    (lambda: vit(**small, layers_per_unit=(4, 4)), "hold 8, .* has 6"),
+    (lambda: vit(**small | {"heads": 3}, layers_per_unit=1), "3 heads"),
+    (lambda: layers.activation("rlu"), "did you mean 'relu'"),
+    (
+      lambda: models.create("vit", "student", input_shape=(30, 32, 3)).shapes(),
+      "do not tile",
+    ),
+  ]
+  for build, message in cases:
+    with pytest.raises(ValueError, match=message):
+      build()
+
+
+def test_the_listing_shows_units_and_widths(capsys):
+  main(["lenet5"])
+  line = "62,006 = 456 |6| 2,416 |16| 48,120 |120| 11,014"
+  assert line in capsys.readouterr().out
+  with pytest.raises(ValueError, match="did you mean 'lenet5'"):
+    main(["lenet"])
