@@ -1,0 +1,31 @@
+"""The code in the documents runs, block after block, as a reader would."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITHOUT_CODE = {"method.md"}
+
+
+def python_blocks(text: str) -> list[str]:
+  return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_block_of_code_runs(path, monkeypatch, capsys):
+  monkeypatch.chdir(ROOT)
+  blocks = python_blocks(path.read_text())
+  assert bool(blocks) == (path.name not in WITHOUT_CODE)
+  namespace = {"__name__": path.stem}
+  for block in blocks:
+    exec(compile(block, str(path), "exec"), namespace)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+  for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
+    if "://" not in target:
+      assert (path.parent / target).exists(), target
