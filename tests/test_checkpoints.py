@@ -1,5 +1,7 @@
 """A checkpoint is read whole or not at all, and says what does not fit."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -21,6 +23,9 @@ def spoil(tensors, kind):
     tensors[NAME] = tensor[:-1]
   elif kind == "order":  # As many numbers, in another order.
     tensors[NAME] = tensor.transpose(2, 3, 1, 0)
+  elif kind == "nan":
+    tensor[0, 0, 0, 0] = np.nan
+    tensors[NAME] = tensor
   elif kind == "numbers":
     tensors[NAME] = tensor.astype(np.int32)
 
@@ -32,6 +37,7 @@ def spoil(tensors, kind):
     ("extra", "classifier.2.weight: not expected, found [{0}, {0}, 3, 3]"),
     ("shape", "expected [{0}, {0}, 3, 3], found [{1}, {0}, 3, 3]"),
     ("order", "expected [{0}, {0}, 3, 3], found [3, 3, {0}, {0}]"),
+    ("nan", "expected finite numbers, found others"),
     ("numbers", "expected numbers in one of F64, F32, F16, BF16, found I32"),
   ],
 )
@@ -54,7 +60,7 @@ def test_all_misfits_come_at_once(tmp_path):
   directory = changed(SOURCE, tmp_path, lambda tensors: tensors.clear())
   with pytest.raises(ValueError, match=r"and \d+ more") as error:
     load_huggingface(directory)
-  assert len(str(error.value).splitlines()) == 22
+  assert len(str(error.value).splitlines()) == 12
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
@@ -94,6 +100,23 @@ def test_configs_that_do_not_do(tmp_path):
   change_config(directory, model_type="bert")
   with pytest.raises(ValueError, match=r"'bert'.*\['resnet', 'vit'\]"):
     load_huggingface(directory)
+  bad = [
+    (dict(depths=[1, 0]), r"depths \[1, 0\].*list of positive integers"),
+    (dict(depths=2), "depths 2.*list of positive integers"),
+    (dict(embedding_size="8"), "embedding_size '8'.*a positive integer"),
+    (dict(downsample_in_first_stage=1), "true or false"),
+    (dict(hidden_act="rlu"), "hidden_act 'rlu'.*'relu'"),
+    (dict(id2label={}), "id2label {}.*an object of names"),
+    (dict(hidden_sizes=[8]), r"config\.json: need one number per unit"),
+  ]
+  original = json.loads((SOURCE / "config.json").read_text())
+  for fields, message in bad:
+    change_config(directory, **original | fields)
+    with pytest.raises(ValueError, match=message):
+      load_huggingface(directory)
+  change_config(directory, **original)
+  with pytest.raises(ValueError, match="units are its stages"):
+    load_huggingface(directory, layers_per_unit=2)
   change_config(directory, model_type="resnet", depths=...)
   with pytest.raises(ValueError, match="lacks 'depths'"):
     load_huggingface(directory)

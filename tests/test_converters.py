@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 
 
 def made(kind, student_width=4, teacher_width=6):
-  converter = converters.make_converter(kind, student_width, teacher_width)
+  converter = converters.make_converter(kind, teacher_width, student_width)
   t = jnp.zeros((1, teacher_width))
   return converter, converter.init(jax.random.key(0), t)
 
@@ -47,9 +47,9 @@ def test_auto_is_identity_where_widths_are_equal_and_linear_elsewhere():
 
 def test_impossible_converters_say_why():
   with pytest.raises(ValueError, match=r"boundary 2.*teacher 6, student 4"):
-    converters.make_converter("identity", 4, 6, boundary=2)
+    converters.make_converter("identity", 6, 4, boundary=2)
   with pytest.raises(ValueError, match="no wider than the teacher"):
-    converters.make_converter("orthogonal", 6, 4)
+    converters.make_converter("orthogonal", 4, 6)
   with pytest.raises(ValueError, match="did you mean 'linear'"):
     converters.make_converter("liner", 4, 6)
 
@@ -120,19 +120,41 @@ def test_least_squares_is_as_good_as_float64(rank):
   assert ((mine - y) ** 2).sum() <= ((best - y) ** 2).sum() + 1e-6 * scale
 
 
-def test_least_squares_gives_dead_channels_no_weight():
+@pytest.mark.parametrize("constant", [0, 1 / 3, -1000])
+def test_least_squares_gives_dead_channels_no_weight(constant):
   x = correlated(200, 6).astype(np.float32)
-  x[:, 2] = 0
+  x[:, 2] = constant
   found = converters.least_squares(jnp.array(x), jnp.array(x[:, :3]))
   assert jnp.isfinite(found["kernel"]).all()
   np.testing.assert_allclose(found["kernel"][2], np.zeros(3), atol=1e-5)
+  fitted = x @ found["kernel"] + found["bias"]
+  np.testing.assert_allclose(fitted, x[:, :3], rtol=1e-4, atol=1e-4)
+
+
+def test_least_squares_uses_channels_of_every_size():
+  sizes = np.logspace(0, -8, 8)
+  x = RNG.normal(size=(300, 8)) * sizes
+  y = x / sizes @ RNG.normal(size=(8, 3))
+  found = converters.least_squares(
+    jnp.array(x, jnp.float32), jnp.array(y, jnp.float32)
+  )
+  fitted = x @ np.asarray(found["kernel"], np.float64) + found["bias"]
+  np.testing.assert_allclose(fitted, y, atol=1e-4)
+
+
+def test_least_squares_of_few_rows_goes_through_them():
+  x, y = correlated(4, 8), correlated(4, 3)
+  found = converters.least_squares(
+    jnp.array(x, jnp.float32), jnp.array(y, jnp.float32)
+  )
+  np.testing.assert_allclose(x @ found["kernel"] + found["bias"], y, atol=1e-3)
 
 
 def test_linear_fit_recovers_maps_that_exist():
   t = correlated(300, 6).reshape(3, 10, 10, 6).astype(np.float32)
   s = (t @ RNG.normal(size=(6, 4)) + 0.7).astype(np.float32)
   converter, _ = made("linear")
-  variables = converter.fit(jnp.array(s), jnp.array(t))
+  variables = converter.fit(jnp.array(t), jnp.array(s))
   np.testing.assert_allclose(encode(converter, variables, t), s, atol=1e-3)
 
 
@@ -142,7 +164,7 @@ def test_orthogonal_fit_recovers_a_rotation_and_beats_any_other_decoder():
   clean = (s - 1) @ q.T + 2
   t = (clean + 0.05 * RNG.normal(size=clean.shape)).astype(np.float32)
   converter, start = made("orthogonal")
-  fitted = converter.fit(jnp.array(s), jnp.array(t))
+  fitted = converter.fit(jnp.array(t), jnp.array(s))
   assert jax.tree.structure(fitted) == jax.tree.structure(start)
 
   def error(variables):

@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from pwl_jax.method.network import Network
+from pwl_jax.method.variables import count_parameters
+
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITHOUT_CODE = {"method.md"}
@@ -22,6 +25,18 @@ def test_every_block_of_code_runs(path, monkeypatch, capsys):
   namespace = {"__name__": path.stem}
   for block in blocks:
     exec(compile(block, str(path), "exec"), namespace)
+  if path.name == "extending.md":
+    check_preset(namespace)
+
+
+def check_preset(namespace):
+  """The sizes that the page states are those of its networks."""
+  preset = namespace["signals_preset"]
+  for role in ("teacher", "student"):
+    size = getattr(preset, role)
+    units = preset.build(**size.options, num_classes=preset.num_classes)
+    network = Network(units, preset.image)
+    assert count_parameters(network.abstract_variables()) == size.parameters
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -103,6 +103,41 @@ def test_bfloat16_computes_in_it_and_keeps_float32_parameters(name):
   assert out.logits.dtype == jnp.float32
 
 
+@pytest.mark.parametrize(
+  "sides,kernel,stride,padding",
+  [((2, 2), 3, 1, 1), ((3, 2), 3, 2, 1), ((7, 6), 5, 2, 0), ((4, 1), 1, 2, 0)],
+)
+def test_small_images_convolve_as_large_ones(sides, kernel, stride, padding):
+  """On a CPU they go another way, for speed."""
+  rng = np.random.default_rng(0)
+  x = jnp.asarray(rng.normal(size=(2, *sides, 3)), jnp.float32)
+  weights = rng.normal(size=(kernel, kernel, 3, 5))
+  weights = jnp.asarray(weights, jnp.float32)
+  conv = layers.conv(
+    5, kernel, stride, padding=padding, dtype=jnp.float32, name="conv"
+  )
+
+  def small(x, weights):
+    return conv.apply({"params": {"kernel": weights}}, x)
+
+  def plain(x, weights):
+    return jax.lax.conv_general_dilated(
+      x,
+      weights,
+      (stride, stride),
+      ((padding, padding), (padding, padding)),
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+  assert max(plain(x, weights).shape[1:3]) < 4
+  assert_close(small(x, weights), plain(x, weights), 1e-5)
+  found, expected = (
+    jax.grad(lambda *a, f=f: (f(*a) ** 2).sum(), argnums=(0, 1))(x, weights)
+    for f in (small, plain)
+  )
+  jax.tree.map(lambda a, b: assert_close(a, b, 1e-5), found, expected)
+
+
 @pytest.mark.parametrize("side,size", [(7, 7), (8, 4), (7, 3), (1, 7), (5, 1)])
 def test_adaptive_mean_is_the_mean_of_each_window(side, size):
   x = np.random.default_rng(0).normal(size=(2, side, side + 1, 3))
@@ -130,6 +165,10 @@ def test_strided_convolutions_pad_both_sides_alike():
   assert out.ravel().tolist() == [0, 2, 8, 10]
 
 
+def shapes(name, input_shape):
+  return models.create(name, "student", input_shape=input_shape).shapes()
+
+
 def test_bad_options_say_what_is_allowed():
   small = dict(width=8, heads=2, mlp_width=8, num_layers=6)
   cases = [
@@ -144,19 +183,29 @@ def test_bad_options_say_what_is_allowed():
     (lambda: vit(**small, layers_per_unit=(4, 4)), "hold 8, .* has 6"),
     (lambda: vit(**small | {"heads": 3}, layers_per_unit=1), "3 heads"),
     (lambda: layers.activation("rlu"), "did you mean 'relu'"),
-    (
-      lambda: models.create("vit", "student", input_shape=(30, 32, 3)).shapes(),
-      "do not tile",
-    ),
+    (lambda: models.create("vgg", "student", input_shape=(9, 9)), "3 numbers"),
+    (lambda: shapes("vit", (30, 32, 3)), "do not tile"),
+    (lambda: shapes("vgg", (16, 16, 3)), "image is too small: 1x1"),
+    (lambda: shapes("lenet5", (12, 32, 3)), "image is too small: 4x14"),
   ]
   for build, message in cases:
     with pytest.raises(ValueError, match=message):
       build()
 
 
-def test_the_listing_shows_units_and_widths(capsys):
+def deep():
+  """Twelve units, whose names do not sort as they run."""
+  size = models.Size(0, widths=(2,) * 12, depths=(1,) * 12, pool_stride=1)
+  return models.Preset(vgg, size, size, (16, 16, 1), 2)
+
+
+def test_the_listing_shows_units_and_widths(capsys, monkeypatch):
   main(["lenet5"])
   line = "62,006 = 456 |6| 2,416 |16| 48,120 |120| 11,014"
   assert line in capsys.readouterr().out
+  monkeypatch.setitem(models.PRESETS, "deep", deep())
+  main(["deep"])
+  title, teacher, _ = capsys.readouterr().out.splitlines()[-3:]
+  assert "12 units" in title and teacher.endswith("|2| 48")
   with pytest.raises(ValueError, match="did you mean 'lenet5'"):
     main(["lenet"])

@@ -94,6 +94,11 @@ def test_units_of_one_network_start_differently():
   assert (first != second).any()
 
 
+def test_lists_become_tuples_so_that_it_can_be_a_static_argument():
+  network = Network([Noisy()], [4])
+  assert network == Network((Noisy(),), (4,)) and hash(network)
+
+
 def test_a_network_without_units_is_refused():
   with pytest.raises(ValueError, match="at least one unit"):
     Network((), (4,))

@@ -112,7 +112,7 @@ def test_bad_sizes_say_what_to_do():
   key = jax.random.key(0)
   paper, prefix = sampling.SAMPLERS["paper"], sampling.SAMPLERS["prefix"]
   for ask in (paper.teacher_counts, lambda *size: paper.masks(key, *size)):
-    with pytest.raises(ValueError, match=r"even number.*got 7.*Use 8 or 6"):
+    with pytest.raises(ValueError, match=r"even number.*got 7.*Use 6 or 8"):
       ask(7, 4)
     with pytest.raises(ValueError, match="no mixed compositions"):
       ask(8, 1)

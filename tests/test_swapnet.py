@@ -148,3 +148,25 @@ def test_a_bad_composition_is_refused(tiny, word):
   case = tiny()
   with pytest.raises(ValueError, match="3 letters"):
     case.swapnet.logits(case.variables, case.x, word)
+
+
+def test_parts_that_do_not_fit_are_refused(tiny):
+  swapnet = tiny().swapnet
+  teacher, student = swapnet.teacher, swapnet.student
+  for other, converters in (
+    (student, swapnet.converters[:1]),
+    (Network(student.units[:2], student.input_shape), swapnet.converters),
+  ):
+    with pytest.raises(ValueError, match="do not fit"):
+      SwapNet(teacher, other, converters)
+  assert hash(SwapNet(teacher, student, list(swapnet.converters)))
+
+
+@pytest.mark.parametrize("shape", [(8, 3, 16, 16), (16, 16, 3), (8, 16, 16, 1)])
+def test_inputs_of_another_kind_are_refused(tiny, shape):
+  case = tiny()
+  x = jnp.zeros(shape)
+  with pytest.raises(ValueError, match=r"expected \[b, 16, 16, 3\]"):
+    case.swapnet.logits(case.variables, x, "TTS")
+  with pytest.raises(ValueError, match="channels last"):
+    case.swapnet.teacher.logits(case.variables["teacher"], x)

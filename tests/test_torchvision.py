@@ -53,8 +53,11 @@ def test_vgg_in_timms_spelling(tmp_path):
 
 def test_what_cannot_be_told_is_asked_for():
   path = SOURCE / "timm_vit" / "model.safetensors"
-  with pytest.raises(ValueError, match=r"width of 16 .* pass heads="):
+  with pytest.raises(ValueError, match=r"width of 16; pass heads="):
     load_torchvision(path)
+  path = SOURCE / "timm_resnet_basic" / "model.safetensors"
+  with pytest.raises(ValueError, match="holds no ViT"):
+    load_torchvision(path, heads=2)
   path = FIXTURES / "huggingface" / "vit" / "model.safetensors"
   with pytest.raises(ValueError, match="none of the tensors that tell"):
     load_torchvision(path)

@@ -27,7 +27,7 @@ from pwl_jax.interop.tensors import (
 )
 from pwl_jax.method.network import Network
 from pwl_jax.models import layers
-from pwl_jax.models.resnet import resnet
+from pwl_jax.models.resnet import BLOCKS, resnet
 from pwl_jax.models.vit import vit
 
 
@@ -46,14 +46,21 @@ def load_huggingface(
   """
   directory = pathlib.Path(directory)
   config = ForeignConfig(directory / "config.json")
-  load = config.choose("model_type", {"resnet": _load_resnet, "vit": _load_vit})
-  return load(directory, config, layers_per_unit, dtype)
+  if config.choose("model_type", ("resnet", "vit")) == "vit":
+    with config.blamed():
+      return _load_vit(directory, config, layers_per_unit, dtype)
+  if layers_per_unit != 1:
+    raise ValueError(
+      f"{directory} holds a ResNet, whose units are its stages; "
+      f"layers_per_unit={layers_per_unit!r} is for ViTs, leave it out"
+    )
+  with config.blamed():
+    return _load_resnet(directory, config, dtype)
 
 
-def _load_resnet(directory, config, layers_per_unit, dtype):
-  del layers_per_unit  # A ResNet's units are its stages.
+def _load_resnet(directory, config, dtype):
   units = resnet(**resnet_options(config), stem="imagenet", dtype=dtype)
-  network = Network(units, (224, 224, config.get("num_channels", 3)))
+  network = Network(units, (224, 224, config.integer("num_channels", 3)))
   locate = locate_resnet(
     stem="resnet.embedder.embedder",
     stage=lambda i: f"resnet.encoder.stages.{i}",
@@ -93,37 +100,35 @@ def _read(directory, network, locate):
 def resnet_options(config: ForeignConfig) -> dict[str, Any]:
   """Everything but the stem's shape, which configs write in two ways."""
   return dict(
-    widths=config["hidden_sizes"],
-    depths=config["depths"],
-    block=config.get("layer_type", "bottleneck"),
-    stem_width=config.get("embedding_size", 64),
-    first_stride=2 if config.get("downsample_in_first_stage", False) else 1,
-    stride_in_first_conv=config.get("downsample_in_bottleneck", False),
-    activation=config.get("hidden_act", "relu"),
+    widths=config.integers("hidden_sizes"),
+    depths=config.integers("depths"),
+    block=config.choose("layer_type", BLOCKS, "bottleneck"),
+    stem_width=config.integer("embedding_size", 64),
+    first_stride=2 if config.flag("downsample_in_first_stage", False) else 1,
+    stride_in_first_conv=config.flag("downsample_in_bottleneck", False),
+    activation=config.choose("hidden_act", layers.ACTIVATIONS, "relu"),
     num_classes=config.num_classes,
   )
 
 
 def vit_options(config: ForeignConfig) -> dict[str, Any]:
   """Everything but how the layers are cut into units."""
-  patch = config.get("patch_size", 16)
   return dict(
-    width=config["hidden_size"],
-    heads=config["num_attention_heads"],
-    mlp_width=config["intermediate_size"],
-    num_layers=config["num_hidden_layers"],
-    patch=patch if isinstance(patch, int) else tuple(patch),
-    qkv_bias=config.get("qkv_bias", True),
-    activation=config.get("hidden_act", "gelu"),
-    norm_epsilon=config.get("layer_norm_eps", 1e-12),
+    width=config.integer("hidden_size"),
+    heads=config.integer("num_attention_heads"),
+    mlp_width=config.integer("intermediate_size"),
+    num_layers=config.integer("num_hidden_layers"),
+    patch=config.side("patch_size", 16),
+    qkv_bias=config.flag("qkv_bias", True),
+    activation=config.choose("hidden_act", layers.ACTIVATIONS, "gelu"),
+    norm_epsilon=config.number("layer_norm_eps", 1e-12),
     num_classes=config.num_classes,
   )
 
 
 def vit_input_shape(config: ForeignConfig) -> tuple[int, int, int]:
-  side = config.get("image_size", 224)
-  height, width = (side, side) if isinstance(side, int) else side
-  return height, width, config.get("num_channels", 3)
+  height, width = config.side("image_size", 224)
+  return height, width, config.integer("num_channels", 3)
 
 
 def locate_resnet(

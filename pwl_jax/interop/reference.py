@@ -67,7 +67,9 @@ def load_reference(
   parts = {}
   for role in ("teacher", "student"):
     config = ForeignConfig(directory / f"{role}_config" / "config.json")
-    parts[role] = config.choose("model_type", FAMILIES)(config, dtype)
+    family = FAMILIES[config.choose("model_type", FAMILIES)]
+    with config.blamed():
+      parts[role] = family(config, dtype)
   networks = _networks(parts)
   widths = boundary_widths(**networks)
   kinds = [
@@ -90,13 +92,16 @@ def _networks(parts: dict[str, Part]) -> dict[str, Network]:
       role: Network(part.units, (*(part.image or (side, side)), part.channels))
       for role, part in parts.items()
     }
-    shapes = [network.shapes() for network in networks.values()]
-    if all(all(shape) for network in shapes for shape in network):
-      return networks
+    try:
+      for network in networks.values():
+        network.shapes()
+    except ValueError as error:
+      reason = error
+      continue
+    return networks
   raise ValueError(
-    f"no image up to {IMAGE_SIDES[-1]} pixels a side reaches the head of both "
-    f"networks; the features of the larger try were {shapes}. Check the "
-    "strides and pools in the two config.json files"
+    "the two config.json files describe networks that take no image up to "
+    f"{IMAGE_SIDES[-1]} pixels a side: {reason}"
   )
 
 
@@ -137,8 +142,8 @@ def _read_converters(checkpoint, swapnet) -> dict[str, Any]:
 
 
 def _lenet(config: ForeignConfig, dtype) -> Part:
-  conv_widths = config["cnn_channels"]
-  flat, *dense_widths = config["fc_sizes"]
+  conv_widths = config.integers("cnn_channels")
+  flat, *dense_widths = config.integers("fc_sizes")
   first_dense = len(conv_widths)
   side = square_side(flat // conv_widths[-1], f"{config.path}: fc_sizes")
 
@@ -156,7 +161,7 @@ def _lenet(config: ForeignConfig, dtype) -> Part:
   units = lenet(
     conv_widths, dense_widths, num_classes=config.num_classes, dtype=dtype
   )
-  return Part(units, (image, image), config["in_channels"], locate, {})
+  return Part(units, (image, image), config.integer("in_channels"), locate, {})
 
 
 def _vgg(config: ForeignConfig, dtype) -> Part:
@@ -169,21 +174,21 @@ def _vgg(config: ForeignConfig, dtype) -> Part:
     return torch_source(leaf, [f"vgg.blocks.{leaf.unit}.0.{position}"])
 
   units = vgg(
-    config["hidden_sizes"],
-    config["depths"],
-    pool_window=config["pool_kernel"],
-    pool_stride=config["pool_stride"],
+    config.integers("hidden_sizes"),
+    config.integers("depths"),
+    pool_window=config.integer("pool_kernel"),
+    pool_stride=config.integer("pool_stride"),
     num_classes=config.num_classes,
     dtype=dtype,
   )
-  return Part(units, None, config["in_channels"], locate, {})
+  return Part(units, None, config.integer("in_channels"), locate, {})
 
 
 def _resnet(config: ForeignConfig, dtype) -> Part:
   stem = dict(
-    kernel=config["embedder_kernel_size"],
-    stride=config["embedder_kernel_stride"],
-    pool=config["embedder_use_pooler"],
+    kernel=config.integer("embedder_kernel_size"),
+    stride=config.integer("embedder_kernel_stride"),
+    pool=config.flag("embedder_use_pooler"),
   )
   units = resnet(**huggingface.resnet_options(config), stem=stem, dtype=dtype)
   locate = huggingface.locate_resnet(
@@ -191,11 +196,11 @@ def _resnet(config: ForeignConfig, dtype) -> Part:
     stage=lambda i: f"resnet.blocks.{i}.0",
     head="classifier.2",
   )
-  return Part(units, None, config.get("num_channels", 3), locate, {})
+  return Part(units, None, config.integer("num_channels", 3), locate, {})
 
 
 def _vit(config: ForeignConfig, dtype) -> Part:
-  per_unit = config["layers_per_block"]
+  per_unit = config.integer("layers_per_block")
   units = vit(
     **huggingface.vit_options(config),
     layers_per_unit=per_unit,
@@ -209,7 +214,7 @@ def _vit(config: ForeignConfig, dtype) -> Part:
     head="classifier",
   )
   norm = f"vit.blocks.{len(units) - 1}.{per_unit}.module"
-  width = (config["hidden_size"],)
+  width = (config.integer("hidden_size"),)
   unused = {f"{norm}.weight": width, f"{norm}.bias": width}
   *image, channels = huggingface.vit_input_shape(config)
   return Part(units, tuple(image), channels, locate, unused)

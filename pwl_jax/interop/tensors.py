@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import safetensors
 from flax import traverse_util
 
 from pwl_jax.interop.layouts import CONV, DENSE, SAME, Layout, Shape
 from pwl_jax.method.network import Network, unit_name
 
-MAX_LISTED = 20
+MAX_LISTED = 10  # Of either kind of problem.
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -55,7 +56,8 @@ class Checkpoint:
     except (OSError, safetensors.SafetensorError) as error:
       raise ValueError(
         f"cannot read {path} as a safetensors file ({error}); check that it "
-        "was copied whole, and is no pointer left by a large-file store"
+        "was copied whole, and is no pointer left by a large-file store. Other "
+        "formats, such as .pth, are converted with safetensors.torch.save_file"
       ) from error
     self._unread = set(self._shapes)
 
@@ -75,8 +77,9 @@ class Checkpoint:
     """The shape of a tensor that decides what the network looks like."""
     if name not in self._shapes:
       raise ValueError(
-        f"{self.path}: tensor {name!r} is missing, and without it the network "
-        "cannot be told; is this the right kind of checkpoint?"
+        f"{self.path}: tensor {name!r} is missing. Only the plain form of a "
+        "network is read, with its classification head, under the names its "
+        "library gives it"
       )
     return self._shapes[name]
 
@@ -87,6 +90,8 @@ class Checkpoint:
     if name is None:
       return jnp.zeros(leaf.shape, leaf.dtype)
     array = self._file.get_tensor(name)
+    if not np.isfinite(array.astype(np.float32)).all():
+      self._problems.append(f"{name}: expected finite numbers, found others")
     return jnp.asarray(source.layout.read(array), leaf.dtype)
 
   def skip(self, names: Sequence[str], shape: Shape):
@@ -99,18 +104,15 @@ class Checkpoint:
 
   def finish(self):
     """Raises unless every tensor was found, fitted and read."""
-    problems = self._problems + [
+    extra = [
       f"{name}: not expected, found {list(self._shapes[name])}"
       for name in sorted(self._unread)
     ]
-    if problems:
-      more = len(problems) - MAX_LISTED
+    if self._problems or extra:
       raise ValueError(
         f"{self.path} does not fit the network it is read for; nothing was "
         "loaded. Check that the configuration and the weights belong "
-        "together:\n  "
-        + "\n  ".join(problems[:MAX_LISTED])
-        + (f"\n  ... and {more} more" if more > 0 else "")
+        "together:\n  " + "\n  ".join([*_some(self._problems), *_some(extra)])
       )
 
   def _find(self, names: Sequence[str], expected: Shape) -> str | None:
@@ -134,6 +136,15 @@ class Checkpoint:
       )
       return None
     return name
+
+
+def _some(problems: Sequence[str]) -> list[str]:
+  """The first of them, and how many there are beside."""
+  more = len(problems) - MAX_LISTED
+  return [
+    *problems[:MAX_LISTED],
+    *([f"... and {more} more"] if more > 0 else []),
+  ]
 
 
 class Leaf(NamedTuple):
@@ -192,7 +203,8 @@ def square_side(pixels: int, what: str) -> int:
   side = math.isqrt(pixels)
   if side * side != pixels:
     raise ValueError(
-      f"{what} implies an image of {pixels} positions, which is not square; "
-      "only square images can be told from it"
+      f"{what} implies {pixels} positions of an image, which is no square; "
+      "only square images, without tokens beside the class token, can be told "
+      "from it"
     )
   return side

@@ -3,10 +3,15 @@
   network, variables = load_torchvision("resnet50.safetensors")
 
 There is no config: the names and shapes of the tensors tell what the network
-looks like. Two things they do not tell: how many heads a ViT's attention has
-(its width in 64s, as the published sizes have it, 80s for a Huge), and for
-what image size a ResNet or VGG was trained (224 pixels a side; 32 behind a
-3x3 stem, which is taken for a CIFAR stem without a pool).
+looks like, and what they do not tell is taken to be as the libraries publish
+it: a 7x7 stem of stride 2 with a pool, or a 3x3 stem of stride 1 without; the
+stride of a bottleneck in its 3x3; no dilation and no blur; relu in ResNet and
+VGG, gelu in ViT; the answer from the mean, or from the class token; heads by
+width. A network that was built otherwise can come with the same tensors, so
+compare a few answers with the original's.
+
+The input shape of a ResNet or VGG is a guess (224 pixels a side, 32 behind a
+3x3 stem); any size will do.
 """
 
 import functools
@@ -48,7 +53,7 @@ def load_torchvision(
     path: of the file.
     layers_per_unit: of a ViT, one number or one per unit. The units of the
       others are what lies between two changes of resolution.
-    heads: of a ViT's attention, where they do not have 64 channels each.
+    heads: of a ViT's attention, where its width is not a published one.
     dtype: to compute in; parameters are float32.
   """
   checkpoint = Checkpoint(pathlib.Path(path))
@@ -58,6 +63,11 @@ def load_torchvision(
       f"{path} holds none of the tensors that tell its kind: "
       f"{', '.join(FAMILIES)}; found {checkpoint.names()[:5]} ... Save the "
       "state dict of a torchvision or timm ResNet, ViT or VGG-BN as it is"
+    )
+  if build in (_resnet, _vgg) and (layers_per_unit != 1 or heads is not None):
+    raise ValueError(
+      f"{path} holds no ViT, and layers_per_unit and heads are for ViTs; leave "
+      "them out"
     )
   options = dict(layers_per_unit=layers_per_unit, heads=heads, dtype=dtype)
   network, locate = build(checkpoint, options)

@@ -20,7 +20,8 @@ from pwl_jax.interop.tensors import (
 from pwl_jax.method.network import Network
 from pwl_jax.models.vit import vit
 
-HEADS_BY_WIDTH = {1280: 16}  # Where a head does not have 64 channels.
+# Of the sizes that both libraries publish with this many.
+HEADS_BY_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 
 
 class Dialect(NamedTuple):
@@ -122,11 +123,10 @@ def _locate_vit(dialect: Dialect, units) -> Callable[[Leaf], Source]:
 
 
 def _heads(given: int | None, width: int) -> int:
-  if given is not None:
-    return given
-  if width % 64 and width not in HEADS_BY_WIDTH:
+  heads = HEADS_BY_WIDTH.get(width) if given is None else given
+  if heads is None:
     raise ValueError(
-      f"the number of attention heads is not in the file, and a width of "
-      f"{width} is not a multiple of 64 channels; pass heads=..."
+      "the number of attention heads is not in the file, and none is usual "
+      f"for a width of {width}; pass heads=..."
     )
-  return HEADS_BY_WIDTH.get(width, width // 64)
+  return heads

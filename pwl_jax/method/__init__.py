@@ -10,6 +10,7 @@
   cross        the passes of half-replaced networks that training sees
   losses       one function per term
   objective    the weighted terms over one batch
+  options      its constants and choices
   variables    views of the tree that all of these share
 
 Nothing here reads files, knows configs or loops over data. It imports jax,

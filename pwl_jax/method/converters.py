@@ -26,7 +26,7 @@ Variables = dict[str, Any]
 
 
 def make_converter(
-  kind: str, student_width: int, teacher_width: int, *, boundary: int = 0
+  kind: str, teacher_width: int, student_width: int, *, boundary: int = 0
 ) -> nn.Module:
   """The converter of one boundary; `boundary` only serves the messages."""
   widths = f"teacher {teacher_width}, student {student_width}"
@@ -45,8 +45,8 @@ def make_converter(
   if kind == "identity" or (kind == "auto" and equal):
     return IdentityConverter()
   if kind == "orthogonal":
-    return OrthogonalConverter(student_width, teacher_width)
-  return LinearConverter(student_width, teacher_width)
+    return OrthogonalConverter(teacher_width, student_width)
+  return LinearConverter(teacher_width, student_width)
 
 
 class IdentityConverter(nn.Module):
@@ -61,8 +61,8 @@ class IdentityConverter(nn.Module):
   def __call__(self, teacher_feature: jax.Array) -> jax.Array:
     return teacher_feature
 
-  def fit(self, student_feature, teacher_feature) -> Variables:
-    del student_feature, teacher_feature
+  def fit(self, teacher_feature, student_feature) -> Variables:
+    del teacher_feature, student_feature
     return {}
 
 
@@ -74,8 +74,10 @@ class Affine(nn.Module):
 
   def setup(self):
     init = nn.initializers.lecun_normal()
-    self.kernel = self.param("kernel", init, (self.width_in, self.width_out))
-    self.bias = self.param("bias", nn.initializers.zeros, (self.width_out,))
+    shape = (self.width_in, self.width_out)
+    zeros = nn.initializers.zeros
+    self.kernel = self.param("kernel", init, shape, jnp.float32)
+    self.bias = self.param("bias", zeros, shape[1:], jnp.float32)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return x @ self.kernel.astype(x.dtype) + self.bias.astype(x.dtype)
@@ -84,8 +86,8 @@ class Affine(nn.Module):
 class LinearConverter(nn.Module):
   """Two free affine maps."""
 
-  student_width: int
   teacher_width: int
+  student_width: int
 
   def setup(self):
     self.encoder = Affine(self.teacher_width, self.student_width)
@@ -101,9 +103,9 @@ class LinearConverter(nn.Module):
     """The round trip; `init` walks it, so both maps get their parameters."""
     return self.decode(self.encode(teacher_feature))
 
-  def fit(self, student_feature, teacher_feature) -> Variables:
+  def fit(self, teacher_feature, student_feature) -> Variables:
     """Each map on its own minimises the squared error of its direction."""
-    student, teacher = _rows(student_feature), _rows(teacher_feature)
+    teacher, student = _rows(teacher_feature), _rows(student_feature)
     return {
       "params": {
         "encoder": least_squares(teacher, student),
@@ -122,20 +124,18 @@ class OrthogonalConverter(nn.Module):
   weight: the constraint is part of the map, not of the optimiser.
   """
 
-  student_width: int
   teacher_width: int
+  student_width: int
 
   def setup(self):
     shape = (self.teacher_width, self.student_width)
-    zeros = nn.initializers.zeros
+    zeros, dtype = nn.initializers.zeros, jnp.float32
     # q has the weight's column space only: scaling it changes nothing.
-    self.weight = self.param("weight", nn.initializers.orthogonal(), shape)
-    self.student_center = self.param(
-      "student_center", zeros, (self.student_width,)
+    self.weight = self.param(
+      "weight", nn.initializers.orthogonal(), shape, dtype
     )
-    self.teacher_center = self.param(
-      "teacher_center", zeros, (self.teacher_width,)
-    )
+    self.teacher_center = self.param("teacher_center", zeros, shape[:1], dtype)
+    self.student_center = self.param("student_center", zeros, shape[1:], dtype)
 
   def encode(self, teacher_feature: jax.Array) -> jax.Array:
     return _turn(
@@ -156,9 +156,9 @@ class OrthogonalConverter(nn.Module):
   def __call__(self, teacher_feature: jax.Array) -> jax.Array:
     return self.decode(self.encode(teacher_feature))
 
-  def fit(self, student_feature, teacher_feature) -> Variables:
+  def fit(self, teacher_feature, student_feature) -> Variables:
     """The best decoder of this form (orthogonal Procrustes)."""
-    student, teacher = _rows(student_feature), _rows(teacher_feature)
+    teacher, student = _rows(teacher_feature), _rows(student_feature)
     student_center = student.mean(axis=0)
     teacher_center = teacher.mean(axis=0)
     cross = jnp.matmul(
@@ -190,13 +190,34 @@ def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
   """The kernel and bias that minimise |x @ kernel + bias - y|^2, rows as data.
 
   Works on a QR factor of the centred rows rather than on their covariance,
-  which would square the condition number; directions that do not occur in x
-  (dead channels) get zero weight, the solution of least norm.
+  which would square the condition number. Channels are brought to one size
+  first, so that rounding is as large in all of them; directions that are not
+  above it (dead or constant channels) get zero weight.
   """
   x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-  q, r = jnp.linalg.qr(x - x_mean)
+  size = jnp.sqrt(jnp.mean(x**2, axis=0))
+  unit = jnp.where(size > 0, 1 / size, 0)
+  q, r = jnp.linalg.qr(weight.astype(jnp.float32))
+  return q * jnp.where(jnp.diagonal(r) < 0, -1.0, 1.0)
+
+
+def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
+  """The kernel and bias that minimise |x @ kernel + bias - y|^2, rows as data.
+
+  Works on a QR factor of the centred rows rather than on their covariance,
+  which would square the condition number. Channels are brought to one scale
+  first; directions that do not occur in x (dead channels) get zero weight.
+  """
+  x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+  centred = x - x_mean
+  scale = jnp.sqrt(jnp.mean(centred**2, axis=0))
+  # What is left of a constant channel is the rounding of its mean.
+  scale = jnp.where(scale > 1e-6 * jnp.abs(x_mean), scale, 0)
+  unit = jnp.where(scale > 0, 1 / scale, 0)
+  q, r = jnp.linalg.qr((x - x_mean) * unit)
   target = jnp.matmul(q.T, y - y_mean, precision="highest")
-  kernel, *_ = jnp.linalg.lstsq(r, target, rcond=1e-6)
+  kernel, *_ = jnp.linalg.lstsq(r, target, rcond=1e-5)
+  kernel = kernel * unit[:, None]
   bias = y_mean - jnp.matmul(x_mean, kernel, precision="highest")
   return {"kernel": kernel, "bias": bias}
 
@@ -210,4 +231,6 @@ def _turn(x, center, rotation, new_center) -> jax.Array:
   center, rotation, new_center = (
     a.astype(x.dtype) for a in (center, rotation, new_center)
   )
-  return (x - center) @ rotation + new_center
+  # Accelerators round the factors by default, and the way back would not fit.
+  turned = jnp.matmul(x - center, rotation, precision="highest")
+  return turned + new_center

@@ -10,7 +10,7 @@ import jax
 from pwl_jax.method.composition import STUDENT, TEACHER
 from pwl_jax.method.mixed import mixed_pass
 from pwl_jax.method.network import Pass, Variables
-from pwl_jax.method.sampling import get_sampler
+from pwl_jax.method.sampling import Sampler, get_sampler
 from pwl_jax.method.swapnet import SwapNet
 
 
@@ -21,7 +21,7 @@ def random_pass(
   *,
   key: jax.Array | None,
   train: bool,
-  sampler: str,
+  sampler: str | Sampler,
   composition: str | None = None,
 ) -> Pass:
   """One pass over the batch; `key` draws the compositions, if not given."""

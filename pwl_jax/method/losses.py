@@ -13,8 +13,10 @@ COSINE_EPSILON = 1e-8
 
 
 def hard_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-  """CE(l, y): [b, k], int[b] -> [b]."""
+  """CE(l, y): [b, k], int[b] -> [b]; or labels as distributions, [b, k]."""
   log_q = jax.nn.log_softmax(logits.astype(jnp.float32))
+  if labels.ndim == 2:
+    return -jnp.sum(labels * log_q, axis=-1)
   return -jnp.take_along_axis(log_q, labels[:, None], axis=-1)[:, 0]
 
 
@@ -25,7 +27,7 @@ def soft_loss(
 
   The factor tau^2 keeps the size of the gradients as tau changes.
   """
-  if temperature <= 0:
+  if isinstance(temperature, int | float) and temperature <= 0:
     raise ValueError(
       f"temperature must be positive, got {temperature}; the paper's is 2"
     )

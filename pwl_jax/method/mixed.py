@@ -32,6 +32,8 @@ def mixed_pass(
   its own. In evaluation mode an example's logits are those of its composition
   run alone. Features are not kept: half of each belongs to either network.
   """
+  x, masks = jnp.asarray(x), jnp.asarray(masks)
+  swapnet.teacher.check_input(x)
   check_masks(swapnet, x, masks, teacher_counts)
   batch, num_units = masks.shape
   # Both widths of every example's feature, and where example j stands in them.
@@ -78,7 +80,8 @@ def _both_widths(swapnet, variables, i, outputs):
 def check_masks(swapnet, x, masks, teacher_counts):
   """Raises where masks and counts do not belong together.
 
-  Values that are being traced cannot be seen; shapes always can.
+  Shapes are always seen, values not while they are traced: counts that do not
+  fit then put examples on the other network without a word.
   """
   expected = (x.shape[0], swapnet.num_units)
   if masks.shape != expected or len(teacher_counts) != expected[1]:

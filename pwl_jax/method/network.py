@@ -75,6 +75,9 @@ class Network:
   input_shape: tuple[int, ...]
 
   def __post_init__(self):
+    # Tuples, so that a network can be a static argument of jit.
+    object.__setattr__(self, "units", tuple(self.units))
+    object.__setattr__(self, "input_shape", tuple(self.input_shape))
     if not self.units:
       raise ValueError(
         "a network needs at least one unit, got none; give a tuple of Flax "
@@ -99,6 +102,16 @@ class Network:
       feature, _ = apply_unit(unit, drawn, feature)
     return variables
 
+  def check_input(self, x: jax.Array):
+    """Raises where x cannot be a batch of inputs; the sides may differ."""
+    expected = self.input_shape
+    if x.ndim != len(expected) + 1 or x.shape[-1] != expected[-1]:
+      sizes = ", ".join(map(str, ("b", *expected)))
+      raise ValueError(
+        f"an input of shape {list(x.shape)} does not fit: expected [{sizes}], "
+        "a batch with the channels last"
+      )
+
   def shapes(self) -> tuple[tuple[int, ...], ...]:
     """The shape of one example behind each unit; the last is the logits'."""
     return tuple(s.shape[1:] for s in self._trace()[1])
@@ -116,6 +129,7 @@ class Network:
     key: jax.Array | None = None,
   ) -> Pass:
     """Runs every unit and keeps the features between them."""
+    self.check_input(x)
     feature, outputs, batch_stats = x, [], {}
     for i, unit in enumerate(self.units):
       name = unit_name(i)
@@ -138,4 +152,6 @@ class Network:
       out = self.apply(variables, x)
       return variables, (*out.features, out.logits)
 
-    return jax.eval_shape(run, jax.random.key(0))
+    variables, outputs = jax.eval_shape(run, jax.random.key(0))
+    names = map(unit_name, range(self.num_units))
+    return {name: variables[name] for name in names}, outputs

@@ -21,15 +21,13 @@ import jax
 import jax.numpy as jnp
 
 from pwl_jax.method import losses
-from pwl_jax.method.checks import check_choice
 from pwl_jax.method.cross import random_pass, student_tails
-from pwl_jax.method.network import Variables
+from pwl_jax.method.network import Pass, Variables
+from pwl_jax.method.options import Options
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import average_stats, merge
 
 PARTS = ("hard", "soft", "feature", "reconstruction", "cross")
-CROSS_MODES = ("random", "all")
-STATS_RULES = ("both", "student")
 
 
 class Losses(NamedTuple):
@@ -51,8 +49,9 @@ def make_objective(swapnet: SwapNet, **options) -> Callable:
   `params` and `batch_stats` are keyed network -> unit for `student` and
   `converters`, as `variables.split` gives them. The result is the total and
   the `Losses`, whose `batch_stats` have the structure of the argument, so
-  they are the next step's. `options` are the keywords of `loss_parts`.
+  they are the next step's. `options` are the fields of `Options`.
   """
+  Options(**options)  # Mistakes show here, not in the first step.
 
   def objective(params, batch_stats, teacher, x, labels, key):
     variables = merge(params, batch_stats) | {"teacher": teacher}
@@ -71,90 +70,90 @@ def loss_parts(
   *,
   key: jax.Array | None = None,
   train: bool = True,
-  alpha: float = 0.4,
-  temperature: float = 2.0,
-  feature_weight: float = 1.0,
-  reconstruction_weight: float = 1.0,
-  cross_weight: float = 2.0,
-  cross_mode: str = "random",
-  sampler: str = "paper",
-  composition: str | None = None,
-  stats_rule: str = "both",
+  **options,
 ) -> Losses:
-  """All terms on one batch; the defaults are the paper's.
+  """All terms on one batch.
 
   Args:
     swapnet: the two networks and their converters.
     variables: theirs, keyed network -> unit -> collection.
     x: inputs, [b, *input_shape].
-    labels: classes, int[b].
+    labels: classes, int[b], or distributions over them, [b, k].
     key: for the random compositions, and for units that draw in training.
     train: student units use the statistics of the batch.
-    alpha: share of the hard loss; the soft loss has the rest.
-    temperature: tau of every KL term.
-    feature_weight: of the feature loss.
-    reconstruction_weight: of the reconstruction loss.
-    cross_weight: of the cross loss; at a plain 0 its passes are not run.
-    cross_mode: "random", every example its own composition; or "all", the
-      teacher up to each boundary in turn and the student behind it.
-    sampler: of the random compositions, a name in `sampling.SAMPLERS`.
-    composition: this one for the whole batch instead of random ones.
-    stats_rule: the student's new running averages are those of its own pass
-      ("student"), or per unit the mean over all passes it ran in ("both").
+    **options: the fields of `Options`.
   """
-  _check_options(alpha, cross_mode, composition, stats_rule)
+  options = Options(**options)
+  labels = _checked_labels(labels, len(x))
   student_key, cross_key = (
     (None, None) if key is None else jax.random.split(key)
   )
-  teacher_variables = jax.lax.stop_gradient(variables["teacher"])
-  variables = {**variables, "teacher": teacher_variables}
-  teacher = swapnet.teacher.apply(teacher_variables, x)
+  constant = jax.lax.stop_gradient(variables["teacher"])
+  variables = {**variables, "teacher": constant}
+  teacher = swapnet.teacher.apply(constant, x)
   student = swapnet.student.apply(
     variables["student"], x, train=train, key=student_key
   )
+  passes = _cross_passes(
+    swapnet, variables, x, teacher, key=cross_key, train=train, options=options
+  )
 
-  def hard(logits):
-    return alpha * jnp.mean(losses.hard_loss(logits, labels))
+  def answer_terms(logits):
+    """The weighted hard and soft loss of any network's answers."""
+    hard = jnp.mean(losses.hard_loss(logits, labels))
+    return options.alpha * hard, (1 - options.alpha) * kl(logits)
 
   def kl(logits):
+    temperature = options.temperature
     return jnp.mean(
       losses.soft_loss(logits, teacher.logits, temperature=temperature)
     )
 
-  if swapnet.num_units == 1 or _is_zero(cross_weight):
-    passes, cross = [], 0.0
-  elif cross_mode == "all":
-    passes = student_tails(
-      swapnet, variables, teacher, key=cross_key, train=train
-    )
-    cross = _mean([hard(p.logits) + (1 - alpha) * kl(p.logits) for p in passes])
+  if options.cross_mode == "all":
+    cross = _mean([sum(answer_terms(p.logits)) for p in passes])
   else:
-    mixed = random_pass(
-      swapnet,
-      variables,
-      x,
-      key=cross_key,
-      train=train,
-      sampler=sampler,
-      composition=composition,
+    cross = _mean([kl(p.logits) for p in passes])
+  hard, soft = answer_terms(student.logits)
+  feature = reconstruction = 0.0
+  weights = options.feature_weight, options.reconstruction_weight
+  if not all(map(_is_zero, weights)):
+    feature, reconstruction = boundary_terms(
+      swapnet, variables, student.features, teacher.features
     )
-    passes, cross = [mixed], kl(mixed.logits)
-  feature, reconstruction = boundary_terms(
-    swapnet, variables, student.features, teacher.features
-  )
   parts = {
-    "hard": hard(student.logits),
-    "soft": (1 - alpha) * kl(student.logits),
-    "feature": feature_weight * feature,
-    "reconstruction": reconstruction_weight * reconstruction,
-    "cross": cross_weight * cross,
+    "hard": hard,
+    "soft": soft,
+    "feature": options.feature_weight * feature,
+    "reconstruction": options.reconstruction_weight * reconstruction,
+    "cross": options.cross_weight * cross,
   }
   return Losses(
     {name: jnp.asarray(part, jnp.float32) for name, part in parts.items()},
     student.logits,
     teacher.logits,
-    _new_stats(variables["student"], student, passes, stats_rule),
+    _new_stats(variables["student"], student, passes, options.stats_rule),
   )
+
+
+def _cross_passes(
+  swapnet, variables, x, teacher, *, key, train, options: Options
+) -> list[Pass]:
+  """The passes of half-replaced networks; none where there is nothing half."""
+  if swapnet.num_units == 1 or _is_zero(options.cross_weight):
+    return []
+  if options.cross_mode == "all":
+    return student_tails(swapnet, variables, teacher, key=key, train=train)
+  return [
+    random_pass(
+      swapnet,
+      variables,
+      x,
+      key=key,
+      train=train,
+      sampler=options.sampler,
+      composition=options.composition,
+    )
+  ]
 
 
 def boundary_terms(
@@ -201,18 +200,19 @@ def _mean(terms: Sequence[jax.Array]) -> jax.Array:
 
 
 def _is_zero(weight) -> bool:
-  return isinstance(weight, (int, float)) and weight == 0
+  return isinstance(weight, int | float) and weight == 0
 
 
-def _check_options(alpha, cross_mode, composition, stats_rule):
-  if isinstance(alpha, (int, float)) and not 0 <= alpha <= 1:
+def _checked_labels(labels, batch: int) -> jax.Array:
+  labels = jnp.asarray(labels)
+  classes = labels.shape == (batch,) and jnp.issubdtype(
+    labels.dtype, jnp.integer
+  )
+  shares = labels.ndim == 2 and jnp.issubdtype(labels.dtype, jnp.floating)
+  if not (classes or (shares and len(labels) == batch)):
     raise ValueError(
-      f"alpha shares out hard and soft loss, so it lies in [0, 1]; got {alpha}"
+      f"labels of {labels.dtype} {list(labels.shape)} do not fit a batch of "
+      f"{batch}; give integer classes, [{batch}], or a distribution over the "
+      f"classes for each example, [{batch}, k]"
     )
-  check_choice("cross_mode", cross_mode, CROSS_MODES)
-  check_choice("stats_rule", stats_rule, STATS_RULES)
-  if composition is not None and cross_mode != "random":
-    raise ValueError(
-      f"composition {composition!r} takes the place of random ones; with "
-      f"cross_mode {cross_mode!r} leave it out"
-    )
+  return labels

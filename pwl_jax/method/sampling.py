@@ -31,9 +31,12 @@ class Sampler(NamedTuple):
   teacher_counts: Callable[[int, int], tuple[int, ...]]  # b, N -> N counts
 
 
-def get_sampler(name: str) -> Sampler:
-  check_choice("sampler", name, SAMPLERS)
-  return SAMPLERS[name]
+def get_sampler(sampler: str | Sampler) -> Sampler:
+  """One of `SAMPLERS` by name; one of your own passes through."""
+  if isinstance(sampler, Sampler):
+    return sampler
+  check_choice("sampler", sampler, SAMPLERS)
+  return SAMPLERS[sampler]
 
 
 def draw_paper(key: jax.Array, batch: int, num_units: int) -> jax.Array:
@@ -92,11 +95,11 @@ def _paired(draw) -> Sampler:
   def _check(batch: int, num_units: int):
     _check_units(num_units)
     if batch < 2 or batch % 2:
+      fits = f"{batch - 1} or {batch + 1}" if batch > 2 else "2"
       raise ValueError(
         "a mixed batch is drawn in complementary pairs, so each device needs "
-        f"an even number of examples, at least 2; got {batch}. Use "
-        f"{batch + 1 if batch > 0 else 2} or {max(batch - 1, 2)}, or drop the "
-        "last incomplete batch"
+        f"an even number of examples, at least 2; got {batch}. Use {fits}, or "
+        "drop the last incomplete batch"
       )
 
   return Sampler(masks, teacher_counts)

@@ -45,6 +45,16 @@ class SwapNet:
   student: Network
   converters: tuple[nn.Module, ...]
 
+  def __post_init__(self):
+    object.__setattr__(self, "converters", tuple(self.converters))
+    units = self.teacher.num_units, self.student.num_units
+    if units != (len(self.converters) + 1,) * 2:
+      raise ValueError(
+        f"a teacher of {units[0]} units, a student of {units[1]} and "
+        f"{len(self.converters)} converters do not fit; both need as many "
+        "units, and a converter between each two"
+      )
+
   @classmethod
   def create(
     cls,
@@ -68,10 +78,8 @@ class SwapNet:
       teacher,
       student,
       tuple(
-        conv.make_converter(kind, student_width, teacher_width, boundary=i)
-        for i, (kind, (teacher_width, student_width)) in enumerate(
-          zip(converter, widths, strict=True)
-        )
+        conv.make_converter(kind, *pair, boundary=i)
+        for i, (kind, pair) in enumerate(zip(converter, widths, strict=True))
       ),
     )
 
@@ -103,10 +111,10 @@ class SwapNet:
 
   def fit_converters(self, variables: Variables, x: jax.Array) -> dict:
     """Converter variables by least squares on the features of one batch."""
-    student = self.student.apply(variables["student"], x).features
     teacher = self.teacher.apply(variables["teacher"], x).features
+    student = self.student.apply(variables["student"], x).features
     return {
-      boundary_name(i): converter.fit(student[i], teacher[i])
+      boundary_name(i): converter.fit(teacher[i], student[i])
       for i, converter in enumerate(self.converters)
     }
 
@@ -136,6 +144,7 @@ class SwapNet:
     A feature is kept as the unit before its boundary made it, unconverted.
     """
     compositions.validate(composition, self.num_units)
+    self.teacher.check_input(x)
     return self.run_units(
       variables, x, composition, start=0, train=train, key=key
     )

@@ -25,7 +25,7 @@ def create(
   role: str,
   *,
   num_classes: int | None = None,
-  input_shape: tuple[int, int, int] | None = None,
+  input_shape: tuple[int, ...] | None = None,
   dtype: layers.Dtype = jnp.float32,
 ) -> Network:
   """One network of a preset.
@@ -46,6 +46,11 @@ def create(
     num_classes=preset.num_classes if num_classes is None else num_classes,
     dtype=dtype,
   )
+  if input_shape is not None and len(input_shape) != len(preset.image):
+    raise ValueError(
+      f"input_shape {tuple(input_shape)} does not fit preset {name!r}, which "
+      f"takes {len(preset.image)} numbers, such as {preset.image}"
+    )
   return Network(units, tuple(input_shape or preset.image))
 
 

@@ -23,6 +23,10 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   "quick_gelu": lambda x: x * nn.sigmoid(1.702 * x),
   "silu": nn.silu,
   "swish": nn.silu,
+  "relu6": nn.relu6,
+  "selu": nn.selu,
+  "mish": lambda x: x * jnp.tanh(nn.softplus(x)),
+  "linear": lambda x: x,
   "tanh": jnp.tanh,
   "sigmoid": nn.sigmoid,
   "leaky_relu": nn.leaky_relu,
@@ -55,8 +59,46 @@ def conv(
     use_bias=use_bias,
     dtype=dtype,
     kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
+    conv_general_dilated=_convolve,
     name=name,
   )
+
+
+def _convolve(x, kernel, strides, padding, **options) -> jax.Array:
+  """A convolution that is not slow where it leaves only a few pixels.
+
+  XLA's CPU backend takes 100 times as long as a matrix product there: 736 ms
+  against 9 for 512 channels of 2x2 pixels, 128 images, on two cores.
+  """
+  native = functools.partial(
+    jax.lax.conv_general_dilated,
+    window_strides=strides,
+    padding=padding,
+    **options,
+  )
+  (height, width), sides = kernel.shape[:2], x.shape[1:3]
+  left = [
+    (side + sum(pads) - size) // stride + 1
+    for side, pads, size, stride in zip(
+      sides, padding, (height, width), strides, strict=True
+    )
+  ]
+  if max(left) >= 4:
+    return native(x, kernel)
+
+  def as_product(x, kernel):
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    windows = [
+      x[:, i : i + height_left : strides[0], j : j + width_left : strides[1]]
+      for i in range(height)
+      for j in range(width)
+    ]
+    return jnp.concatenate(windows, -1) @ kernel.reshape(-1, kernel.shape[-1])
+
+  height_left, width_left = (
+    stride * (size - 1) + 1 for stride, size in zip(strides, left, strict=True)
+  )
+  return jax.lax.platform_dependent(x, kernel, cpu=as_product, default=native)
 
 
 def batch_norm(train: bool, *, dtype: Dtype, name: str) -> nn.BatchNorm:
@@ -65,14 +107,31 @@ def batch_norm(train: bool, *, dtype: Dtype, name: str) -> nn.BatchNorm:
     use_running_average=not train,
     momentum=0.9,
     epsilon=1e-5,
+    # E[x^2] - E[x]^2 loses digits where the mean is large.
+    use_fast_variance=False,
     dtype=dtype,
     name=name,
   )
 
 
+def layer_norm(epsilon: float, *, dtype: Dtype, name: str) -> nn.LayerNorm:
+  return nn.LayerNorm(epsilon, use_fast_variance=False, dtype=dtype, name=name)
+
+
+def check_side(x: jax.Array, side: int):
+  """Raises where a window leaves nothing of an image."""
+  if min(x.shape[1:3]) < side:
+    raise ValueError(
+      f"the image is too small: {x.shape[1]}x{x.shape[2]} pixels are left of "
+      f"it where a window needs {side}; use larger images, or a network that "
+      "shrinks them less"
+    )
+
+
 def max_pool(
   x: jax.Array, window: int, stride: int, padding: int = 0
 ) -> jax.Array:
+  check_side(x, window - 2 * padding)
   pads = ((padding, padding), (padding, padding))
   return nn.max_pool(x, (window, window), (stride, stride), pads)
 

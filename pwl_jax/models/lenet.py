@@ -40,6 +40,7 @@ class ConvUnit(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, h, w, c] -> [b, (h - 4) / 2, (w - 4) / 2, width]."""
+    layers.check_side(x, 6)
     x = layers.conv(
       self.width, 5, padding=0, use_bias=True, dtype=self.dtype, name="conv"
     )(x)

@@ -30,10 +30,11 @@ class Size:
 class Preset:
   """A pair of networks that fit each other, unit by unit."""
 
-  build: Callable[..., tuple]  # options -> units
+  # (num_classes=, dtype=, and the options below) -> units.
+  build: Callable[..., tuple]
   teacher: Size
   student: Size
-  image: tuple[int, int, int]  # height, width, channels
+  image: tuple[int, ...]  # One input: height, width, channels.
   num_classes: int
   common: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -49,7 +49,7 @@ def vit(
     num_classes: of the head.
     dtype: to compute in; parameters are float32.
   """
-  if width % heads:
+  if heads < 1 or width % heads:
     raise ValueError(
       f"{heads} heads cannot share a width of {width}; use a number of heads "
       "that divides it"
@@ -134,11 +134,14 @@ class PatchEmbed(nn.Module):
       name="project",
     )(x)
     x = x.reshape(x.shape[0], -1, self.width)
-    token = self.param("class_token", _init, (1, 1, self.width))
+    token = self._param("class_token", (1, 1, self.width))
     token = jnp.broadcast_to(token, (x.shape[0], 1, self.width))
     x = jnp.concatenate([token.astype(x.dtype), x], axis=1)
-    positions = self.param("positions", _init, (1, x.shape[1], self.width))
+    positions = self._param("positions", (1, x.shape[1], self.width))
     return x + positions.astype(x.dtype)
+
+  def _param(self, name: str, shape: tuple[int, ...]) -> jax.Array:
+    return self.param(name, _init, shape, jnp.float32)
 
 
 class Attention(nn.Module):
@@ -181,9 +184,9 @@ class Layer(nn.Module):
     def dense(width, name):
       return nn.Dense(width, kernel_init=_init, dtype=dtype, name=name)
 
-    y = nn.LayerNorm(shape.norm_epsilon, dtype=dtype, name="norm1")(x)
+    y = layers.layer_norm(shape.norm_epsilon, dtype=dtype, name="norm1")(x)
     x = x + Attention(shape.heads, shape.qkv_bias, dtype, name="attention")(y)
-    y = nn.LayerNorm(shape.norm_epsilon, dtype=dtype, name="norm2")(x)
+    y = layers.layer_norm(shape.norm_epsilon, dtype=dtype, name="norm2")(x)
     y = layers.activation(shape.activation)(dense(shape.mlp_width, "mlp_in")(y))
     return x + dense(x.shape[-1], "mlp_out")(y)
 
@@ -211,5 +214,5 @@ class ViTUnit(nn.Module):
     x = x[:, 0]  # A LayerNorm is per token: the class token's is enough.
     if self.final_norm:
       epsilon = self.layer.norm_epsilon
-      x = nn.LayerNorm(epsilon, dtype=dtype, name="norm")(x)
+      x = layers.layer_norm(epsilon, dtype=dtype, name="norm")(x)
     return layers.head(self.num_classes)(x)
