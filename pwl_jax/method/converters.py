@@ -197,23 +197,6 @@ def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
   x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
   size = jnp.sqrt(jnp.mean(x**2, axis=0))
   unit = jnp.where(size > 0, 1 / size, 0)
-  q, r = jnp.linalg.qr(weight.astype(jnp.float32))
-  return q * jnp.where(jnp.diagonal(r) < 0, -1.0, 1.0)
-
-
-def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
-  """The kernel and bias that minimise |x @ kernel + bias - y|^2, rows as data.
-
-  Works on a QR factor of the centred rows rather than on their covariance,
-  which would square the condition number. Channels are brought to one scale
-  first; directions that do not occur in x (dead channels) get zero weight.
-  """
-  x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-  centred = x - x_mean
-  scale = jnp.sqrt(jnp.mean(centred**2, axis=0))
-  # What is left of a constant channel is the rounding of its mean.
-  scale = jnp.where(scale > 1e-6 * jnp.abs(x_mean), scale, 0)
-  unit = jnp.where(scale > 0, 1 / scale, 0)
   q, r = jnp.linalg.qr((x - x_mean) * unit)
   target = jnp.matmul(q.T, y - y_mean, precision="highest")
   kernel, *_ = jnp.linalg.lstsq(r, target, rcond=1e-5)
