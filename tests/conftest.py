@@ -1,5 +1,13 @@
 """Settings of all tests, and the swap networks that they share."""
 
+import os
+
+# Before jax is imported. XLA's CPU backend of jaxlib 0.11 and 0.12 makes NaN of
+# some bfloat16 networks in the fusions that this turns off.
+os.environ["XLA_FLAGS"] = (
+  os.environ.get("XLA_FLAGS", "") + " --xla_cpu_experimental_ynn_fusion_type="
+)
+
 import jax
 import pytest
 

@@ -137,8 +137,8 @@ def max_pool(
 
 
 def global_mean(x: jax.Array) -> jax.Array:
-  """[b, h, w, c] -> [b, c]."""
-  return jnp.mean(x, axis=(1, 2))
+  """[b, h, w, c] -> [b, c], summed up in float32."""
+  return jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
 
 
 def head(num_classes: int, *, name: str = "head") -> nn.Dense:
