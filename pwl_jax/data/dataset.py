@@ -1,0 +1,210 @@
+"""A data set: three splits of uint8 images with labels.
+
+Validation is honest: `valid` is held out of the training split and serves
+every choice; `test` is only for reporting. A split is in memory, a `Split`
+here, or decoded as it is needed, a `Stream` of stream.py; both have
+
+  len(split), split.image_shape, split.take(rows), split.fingerprint()
+  split.sample(n)            # the first n examples, as a Split
+  split.batches(batch_size)  # images and labels, every example once
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+TEST_SHARE = 0.2  # Of a set that has no test split of its own.
+STATISTICS_SAMPLE = 2048  # Examples of a stream; a set in memory counts whole.
+FINGERPRINT_SAMPLE = 64  # Images.
+MAX_CLASSES = 1_000_000  # More are no classes but some other number.
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """Examples in memory, in a fixed order."""
+
+  images: np.ndarray  # uint8[n, h, w, c]
+  labels: np.ndarray  # int32[n]
+
+  def __len__(self) -> int:
+    return len(self.labels)
+
+  @property
+  def image_shape(self) -> tuple[int, ...]:
+    return self.images.shape[1:]
+
+  def take(self, rows: np.ndarray | slice) -> "Split":
+    return Split(self.images[rows], self.labels[rows])
+
+  def sample(self, n: int) -> "Split":
+    return self.take(slice(n))
+
+  def batches(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """In order; the last one may be short."""
+    for start in range(0, len(self), batch_size):
+      rows = slice(start, start + batch_size)
+      yield self.images[rows], self.labels[rows]
+
+  def fingerprint(self) -> str:
+    """Of the size, the labels and images here and there."""
+    digest = hashlib.sha256(repr(self.images.shape).encode())
+    digest.update(self.labels.astype("<i4").tobytes())
+    places = np.linspace(0, len(self) - 1, FINGERPRINT_SAMPLE)
+    digest.update(self.images[np.unique(places.astype(int))].tobytes())
+    return digest.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """Three splits that share their classes; each a Split, or each a Stream."""
+
+  name: str
+  class_names: tuple[str, ...]
+  train: Any
+  valid: Any
+  test: Any
+
+  @property
+  def num_classes(self) -> int:
+    return len(self.class_names)
+
+  @property
+  def image_shape(self) -> tuple[int, ...]:
+    return self.train.image_shape
+
+  @property
+  def fingerprint(self) -> str:
+    """Differs where the examples do; cheap, as it looks at few of them."""
+    digest = hashlib.sha256(repr(self.class_names).encode())
+    for split in (self.train, self.valid, self.test):
+      digest.update(split.fingerprint().encode())
+    return digest.hexdigest()
+
+
+def make_dataset(
+  name: str,
+  train: Any,
+  test: Any | None = None,
+  *,
+  class_names: Sequence[str] | None = None,
+  valid_share: float = 0.1,
+) -> Dataset:
+  """Holds `valid_share` of `train` out, the same examples every time.
+
+  Without a test split, a fifth of `train` is set aside for it before that.
+  Class names may be left out for splits in memory.
+  """
+  if not 0 < valid_share < 1:
+    raise ValueError(
+      f"{name}: a valid_share of {valid_share} is no part of the training "
+      "split; choose one between 0 and 1, such as 0.1"
+    )
+  given = {"train": train} if test is None else {"train": train, "test": test}
+  for title, split in given.items():
+    _check_form(f"{name}, {title} split", split)
+  if class_names is None:
+    highest = max(int(split.labels.max()) for split in given.values())
+    class_names = [str(i) for i in range(min(highest + 1, MAX_CLASSES))]
+  for title, split in given.items():
+    _check_labels(f"{name}, {title} split", split, len(class_names))
+  if test is None:
+    test, train = _divide(train, TEST_SHARE)
+  if train.image_shape != test.image_shape:
+    raise ValueError(
+      f"{name}: images of the train split have the shape {train.image_shape}, "
+      f"those of the test split {test.image_shape}; make them alike"
+    )
+  valid, rest = _divide(train, valid_share, in_order=True)
+  if not (len(valid) and len(rest) and len(test)):
+    raise ValueError(
+      f"{name}: {len(train)} training examples and a valid_share of "
+      f"{valid_share} leave {len(rest)} to train on, {len(valid)} to hold out "
+      f"and {len(test)} to test on; take more examples, or another share"
+    )
+  return Dataset(name, tuple(class_names), rest, valid, test)
+
+
+def _divide(whole: Any, share: float, *, in_order: bool = False) -> tuple:
+  """This share of a split and the rest, drawn alike every time."""
+  rows = np.random.default_rng(0).permutation(len(whole))
+  cut = round(share * len(whole))
+  parts = rows[:cut], rows[cut:]
+  return tuple(
+    whole.take(np.sort(part) if in_order else part) for part in parts
+  )
+
+
+def channel_statistics(split: Any) -> tuple[list[float], list[float]]:
+  """Mean and deviation of every channel, where a pixel lies in [0, 1].
+
+  Of a stream, those of its first examples.
+  """
+  if not isinstance(split, Split):
+    split = split.sample(STATISTICS_SAMPLE)
+  height, width, channels = split.image_shape
+  counts = np.zeros((channels, 256), np.int64)
+  # Counting widens every pixel to 8 bytes: 32 MiB at a time.
+  for images, _ in split.batches(max(1, 2**22 // (height * width))):
+    for c in range(channels):
+      counts[c] += np.bincount(images[..., c].ravel(), minlength=256)
+  values = np.arange(256) / 255
+  share = counts / counts.sum(axis=1, keepdims=True)
+  mean = share @ values
+  deviation = np.sqrt(np.maximum(share @ values**2 - mean**2, 0))
+  return mean.tolist(), np.maximum(deviation, 1e-3).tolist()
+
+
+def _check_form(where: str, split: Any):
+  if isinstance(split, Split):
+    _check_arrays(where, split.images, split.labels)
+  if not len(split):
+    raise ValueError(f"{where} is empty; check the name and the split")
+
+
+def _check_arrays(where: str, images: np.ndarray, labels: np.ndarray):
+  if images.ndim != 4 or images.dtype != np.uint8:
+    advice = ""
+    if np.issubdtype(images.dtype, np.floating):
+      advice = (
+        "; pixels from 0 to 1 become so with "
+        "(255 * images).round().astype(numpy.uint8)"
+      )
+    raise ValueError(
+      f"{where}: images must be uint8 [n, height, width, channels], got "
+      f"{images.dtype} {list(images.shape)}{advice}"
+    )
+  if not all(images.shape[1:]):
+    raise ValueError(
+      f"{where}: images of {list(images.shape[1:])} have no pixels"
+    )
+  if labels.shape != images.shape[:1]:
+    raise ValueError(
+      f"{where}: {len(images)} images need as many labels, got labels of "
+      f"shape {list(labels.shape)}"
+    )
+  if not np.issubdtype(labels.dtype, np.integer):
+    raise ValueError(
+      f"{where}: labels must be whole numbers, got {labels.dtype}"
+    )
+
+
+def _check_labels(where: str, split: Any, num_classes: int):
+  if not isinstance(split, Split):
+    return  # A stream checks each label when it reads it.
+  low, high = int(split.labels.min()), int(split.labels.max())
+  if low < 0 or high >= num_classes:
+    raise ValueError(
+      f"{where}: {label_range(low, high, num_classes)}"
+      + ("; this split hides its labels" if high < 0 else "")
+    )
+
+
+def label_range(low: int, high: int, num_classes: int) -> str:
+  """Of a complaint: what labels are, and what they may be."""
+  return (
+    f"labels go from {low} to {high}, but {num_classes} classes allow 0 to "
+    f"{num_classes - 1}; classes are numbered from 0"
+  )
