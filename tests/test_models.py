@@ -1,9 +1,13 @@
 """The presets' sizes, the shapes of their features, and the shared layers."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
+from jax.sharding import PartitionSpec
 
 from pwl_jax import models
 from pwl_jax.method.swapnet import SwapNet
@@ -39,6 +43,15 @@ TABLE = {
     (11_689_512, halves(56, 64, 128, 256)),
   ),
   "tiny_resnet": ((44_370, halves(16, 8, 16)), (5_514, halves(16, 4, 8))),
+  "small_vgg": (
+    (295_770, halves(16, 16, 32, 64)),
+    (25_418, halves(16, 8, 16, 32)),
+  ),
+  "small_resnet": (
+    (701_466, halves(32, 16, 32, 64)),
+    (78_954, halves(32, 8, 16, 32)),
+  ),
+  "digits_resnet": ((174_970, halves(8, 16, 32)), (2_142, halves(8, 4, 6))),
   "vit": ((5_526_346, [(197, 192)] * 5), (2_857_162, [(197, 192)] * 5)),
   "vit_reference": (
     (5_525_962, [(197, 192)] * 5),
@@ -163,6 +176,80 @@ def test_strided_convolutions_pad_both_sides_alike():
   x = jnp.arange(16.0).reshape(1, 4, 4, 1)
   out = conv.apply({"params": {"kernel": center}}, x)
   assert out.ravel().tolist() == [0, 2, 8, 10]
+
+
+def on_four_devices(how, run, x):
+  """run(x) with a fourth of the batch on each device, and the results joined.
+
+  Its first result is [b, ...]; all others are averaged over the devices.
+  """
+
+  def share(x):
+    first, *others = run(x)
+    return first, *jax.lax.pmean(others, "rows")
+
+  if how == "pmap":
+    shares = x.reshape(4, -1, *x.shape[1:])
+    first, *others = jax.pmap(share, axis_name="rows")(shares)
+    return first.reshape(-1, *first.shape[2:]), *[
+      jax.tree.map(lambda a: a[0], tree) for tree in others
+    ]
+  mesh = jax.sharding.Mesh(jax.devices()[:4], ("rows",))
+  rows, everywhere = PartitionSpec("rows"), PartitionSpec()
+  return jax.jit(
+    jax.shard_map(
+      share,
+      mesh=mesh,
+      in_specs=rows,
+      out_specs=(rows, everywhere, everywhere),
+      check_vma=False,
+    )
+  )(x)
+
+
+@pytest.mark.parametrize(
+  "name,how",
+  [("tiny_resnet", "pmap"), ("tiny_resnet", "shard_map"), ("tiny_vgg", "pmap")],
+)
+def test_synchronised_batch_norms_see_the_batch_of_all_devices(tiny, name, how):
+  """Answers, running averages and gradients are those of one device."""
+  case = tiny(name)
+  variables = case.variables["student"]
+  alone = case.swapnet.student
+  synced = models.create(name, "student", sync_axis="rows")
+
+  def run(network, x):
+    def loss(variables):
+      found = network.apply(variables, x, train=True)
+      return jnp.mean(found.logits**2), found
+
+    grads, found = jax.grad(loss, has_aux=True)(variables)
+    params = {name: unit["params"] for name, unit in grads.items()}
+    return found.logits, found.batch_stats, params
+
+  expected = jax.jit(functools.partial(run, alone))(case.x)
+  found = on_four_devices(how, functools.partial(run, synced), case.x)
+  jax.tree.map(lambda a, b: assert_close(a, b, 1e-5), found[:2], expected[:2])
+  # All on one scale: before a batch norm the gradient of a bias is nothing.
+  gradients = (ravel_pytree(result[2])[0] for result in (found, expected))
+  assert_close(*gradients, 1e-5)
+  apart = on_four_devices(how, functools.partial(run, alone), case.x)
+  assert np.abs(apart[0] - expected[0]).max() > 1e-2
+
+
+@pytest.mark.parametrize(
+  "name", ["lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit"]
+)
+def test_a_synchronised_network_is_the_same_outside_of_devices(name):
+  plain = models.create(name, "student")
+  synced = models.create(name, "student", sync_axis="rows")
+  has_stats = any(
+    "batch_stats" in u for u in synced.abstract_variables().values()
+  )
+  assert (synced != plain) == has_stats
+  assert synced.abstract_variables() == plain.abstract_variables()
+  assert synced.shapes() == plain.shapes()
+  assert models.with_sync_axis(synced, None) == plain
 
 
 def shapes(name, input_shape):

@@ -170,3 +170,9 @@ def test_inputs_of_another_kind_are_refused(tiny, shape):
     case.swapnet.logits(case.variables, x, "TTS")
   with pytest.raises(ValueError, match="channels last"):
     case.swapnet.teacher.logits(case.variables["teacher"], x)
+
+
+def test_abstract_variables_are_those_that_are_drawn(tiny):
+  swapnet = tiny("tiny_resnet").swapnet
+  drawn = jax.eval_shape(swapnet.init, jax.random.key(0))
+  assert swapnet.abstract_variables() == drawn

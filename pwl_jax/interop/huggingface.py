@@ -30,6 +30,8 @@ from pwl_jax.models import layers
 from pwl_jax.models.resnet import BLOCKS, resnet
 from pwl_jax.models.vit import vit
 
+MODEL_TYPES = ("resnet", "vit")
+
 
 def load_huggingface(
   directory: str | pathlib.Path,
@@ -46,7 +48,7 @@ def load_huggingface(
   """
   directory = pathlib.Path(directory)
   config = ForeignConfig(directory / "config.json")
-  if config.choose("model_type", ("resnet", "vit")) == "vit":
+  if config.choose("model_type", MODEL_TYPES) == "vit":
     with config.blamed():
       return _load_vit(directory, config, layers_per_unit, dtype)
   if layers_per_unit != 1:

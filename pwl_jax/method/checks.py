@@ -1,6 +1,7 @@
-"""One way to refuse a name, so that every such message reads the same."""
+"""One way to refuse a name or a number, so that such messages read alike."""
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -17,3 +18,10 @@ def check_choice(
     f"unknown {what} {given!r}{hint}; choose one of {', '.join(allowed)}"
     + (f", or {otherwise}" if otherwise else "")
   )
+
+
+def check_range(name: str, value: float, low: float, below: float = math.inf):
+  """Raises unless low <= value < below."""
+  if not low <= value < below:
+    upper = f" and below {below}" if below < math.inf else ""
+    raise ValueError(f"{name} is {value}; it has to be at least {low}{upper}")

@@ -20,6 +20,13 @@ def hard_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
   return -jnp.take_along_axis(log_q, labels[:, None], axis=-1)[:, 0]
 
 
+def check_temperature(temperature: float):
+  if isinstance(temperature, int | float) and temperature <= 0:
+    raise ValueError(
+      f"temperature must be positive, got {temperature}; the paper's is 2"
+    )
+
+
 def soft_loss(
   logits: jax.Array, teacher_logits: jax.Array, *, temperature: float
 ) -> jax.Array:
@@ -27,10 +34,7 @@ def soft_loss(
 
   The factor tau^2 keeps the size of the gradients as tau changes.
   """
-  if isinstance(temperature, int | float) and temperature <= 0:
-    raise ValueError(
-      f"temperature must be positive, got {temperature}; the paper's is 2"
-    )
+  check_temperature(temperature)
   log_p, log_q = (
     jax.nn.log_softmax(x.astype(jnp.float32) / temperature)
     for x in (teacher_logits, logits)

@@ -17,6 +17,7 @@ can be taken, stored, restored and applied alone:
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -114,11 +115,11 @@ class Network:
 
   def shapes(self) -> tuple[tuple[int, ...], ...]:
     """The shape of one example behind each unit; the last is the logits'."""
-    return tuple(s.shape[1:] for s in self._trace()[1])
+    return tuple(s.shape[1:] for s in self._traced[1])
 
   def abstract_variables(self) -> dict[str, Any]:
     """The variables' shapes and dtypes, without computing any of them."""
-    return self._trace()[0]
+    return jax.tree.map(lambda leaf: leaf, self._traced[0])  # A copy.
 
   def apply(
     self,
@@ -145,7 +146,8 @@ class Network:
     """[b, *input_shape] -> [b, k], in evaluation mode."""
     return self.apply(variables, x).logits
 
-  def _trace(self):
+  @functools.cached_property  # Tracing a large network takes a second.
+  def _traced(self):
     def run(key):
       variables = self.init(key)
       x = jnp.zeros((1, *self.input_shape))

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from pwl_jax.method.checks import check_choice
+from pwl_jax.method.checks import check_choice, check_range
+from pwl_jax.method.losses import check_temperature
 from pwl_jax.method.sampling import Sampler, get_sampler
 
 CROSS_MODES = ("random", "all")
@@ -37,6 +38,10 @@ class Options:
         "alpha shares out hard and soft loss, so it lies in [0, 1]; got "
         f"{alpha}"
       )
+    check_temperature(self.temperature)
+    for name in ("feature_weight", "reconstruction_weight", "cross_weight"):
+      if isinstance(weight := getattr(self, name), int | float):
+        check_range(name, weight, 0)
     check_choice("cross_mode", self.cross_mode, CROSS_MODES)
     check_choice("stats_rule", self.stats_rule, STATS_RULES)
     get_sampler(self.sampler)

@@ -100,6 +100,14 @@ class SwapNet:
       "converters": self.init_converters(key),
     }
 
+  def abstract_variables(self) -> dict[str, Any]:
+    """Shapes and dtypes of what `init` draws, without computing any."""
+    return {
+      "teacher": self.teacher.abstract_variables(),
+      "student": self.student.abstract_variables(),
+      "converters": jax.eval_shape(self.init_converters, jax.random.key(0)),
+    }
+
   def init_converters(self, key: jax.Array) -> dict[str, Any]:
     shapes = self.teacher.shapes()
     return {

@@ -14,8 +14,17 @@ from pwl_jax.method.checks import check_choice
 from pwl_jax.method.network import Network
 from pwl_jax.models import layers
 from pwl_jax.models.presets import PRESETS, Preset, Size
+from pwl_jax.models.sync import with_sync_axis
 
-__all__ = ["PRESETS", "ROLES", "Preset", "Size", "create", "create_pair"]
+__all__ = [
+  "PRESETS",
+  "ROLES",
+  "Preset",
+  "Size",
+  "create",
+  "create_pair",
+  "with_sync_axis",
+]
 
 ROLES = ("teacher", "student")
 
@@ -27,6 +36,7 @@ def create(
   num_classes: int | None = None,
   input_shape: tuple[int, ...] | None = None,
   dtype: layers.Dtype = jnp.float32,
+  sync_axis: str | None = None,
 ) -> Network:
   """One network of a preset.
 
@@ -37,6 +47,9 @@ def create(
     input_shape: height, width, channels; the preset's own by default.
     dtype: to compute in, such as `jnp.bfloat16`; parameters and logits are
       float32.
+    sync_axis: the mapped axis over which batch norms average the statistics
+      of a batch in training; `None` keeps each device's to itself. Networks
+      without batch norm are the same either way.
   """
   preset = get_preset(name)
   check_choice("role", role, ROLES)
@@ -51,7 +64,8 @@ def create(
       f"input_shape {tuple(input_shape)} does not fit preset {name!r}, which "
       f"takes {len(preset.image)} numbers, such as {preset.image}"
     )
-  return Network(units, tuple(input_shape or preset.image))
+  network = Network(units, tuple(input_shape or preset.image))
+  return with_sync_axis(network, sync_axis)
 
 
 def create_pair(name: str, **options) -> tuple[Network, Network]:

@@ -14,6 +14,7 @@ from flax import linen as nn
 from pwl_jax.method.checks import check_choice
 
 Dtype = jnp.dtype | type
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}  # To compute in.
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   "relu": nn.relu,
@@ -101,8 +102,13 @@ def _convolve(x, kernel, strides, padding, **options) -> jax.Array:
   return jax.lax.platform_dependent(x, kernel, cpu=as_product, default=native)
 
 
-def batch_norm(train: bool, *, dtype: Dtype, name: str) -> nn.BatchNorm:
-  """Over the batch in training, over the running averages otherwise."""
+def batch_norm(
+  train: bool, *, dtype: Dtype, name: str, sync_axis: str | None = None
+) -> nn.BatchNorm:
+  """Over the batch in training, over the running averages otherwise.
+
+  With `sync_axis` the batch is that of all devices along a mapped axis.
+  """
   return nn.BatchNorm(
     use_running_average=not train,
     momentum=0.9,
@@ -110,6 +116,7 @@ def batch_norm(train: bool, *, dtype: Dtype, name: str) -> nn.BatchNorm:
     # E[x^2] - E[x]^2 loses digits where the mean is large.
     use_fast_variance=False,
     dtype=dtype,
+    axis_name=sync_axis,
     name=name,
   )
 

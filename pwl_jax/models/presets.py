@@ -114,6 +114,30 @@ PRESETS: dict[str, Preset] = {
     image=(16, 16, 3),
     num_classes=10,
   ),
+  # For CIFAR on a CPU.
+  "small_vgg": Preset(
+    build=vgg,
+    teacher=Size(295_770, widths=(16, 32, 64, 128), depths=(2, 2, 2, 2)),
+    student=Size(25_418, widths=(8, 16, 32, 64), depths=(1, 1, 1, 1)),
+    image=(32, 32, 3),
+    num_classes=10,
+  ),
+  "small_resnet": Preset(
+    build=resnet,
+    common=dict(stem_width=16),
+    teacher=Size(701_466, widths=(16, 32, 64, 128), depths=(2, 2, 2, 2)),
+    student=Size(78_954, widths=(8, 16, 32, 64), depths=(1, 1, 1, 1)),
+    image=(32, 32, 3),
+    num_classes=10,
+  ),
+  # For the embedded digits: a student so small that it shows.
+  "digits_resnet": Preset(
+    build=resnet,
+    teacher=Size(174_970, stem_width=16, widths=(16, 32, 64), depths=(2, 2, 2)),
+    student=Size(2_142, stem_width=4, widths=(4, 6, 8), depths=(1, 1, 1)),
+    image=(8, 8, 1),
+    num_classes=10,
+  ),
   "vit": Preset(
     build=vit,
     teacher=Size(5_526_346, **_TINY_TEACHER),

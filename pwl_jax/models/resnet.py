@@ -91,13 +91,16 @@ class ConvNorm(nn.Module):
   kernel: int
   stride: int = 1
   dtype: layers.Dtype = jnp.float32
+  sync_axis: str | None = None  # Of the batch norm, as in `models.sync`.
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     x = layers.conv(
       self.width, self.kernel, self.stride, dtype=self.dtype, name="conv"
     )(x)
-    return layers.batch_norm(train, dtype=self.dtype, name="norm")(x)
+    return layers.batch_norm(
+      train, dtype=self.dtype, name="norm", sync_axis=self.sync_axis
+    )(x)
 
 
 class Stem(nn.Module):
@@ -109,11 +112,17 @@ class Stem(nn.Module):
   pool: bool = False
   activation: str = "relu"
   dtype: layers.Dtype = jnp.float32
+  sync_axis: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     x = ConvNorm(
-      self.width, self.kernel, self.stride, dtype=self.dtype, name="embed"
+      self.width,
+      self.kernel,
+      self.stride,
+      dtype=self.dtype,
+      sync_axis=self.sync_axis,
+      name="embed",
     )(x, train=train)
     x = layers.activation(self.activation)(x)
     return layers.max_pool(x, 3, 2, padding=1) if self.pool else x
@@ -129,17 +138,19 @@ class Block(nn.Module):
   stride_in_first_conv: bool
   activation: str
   dtype: layers.Dtype
+  sync_axis: str | None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    common = dict(dtype=self.dtype, sync_axis=self.sync_axis)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.width:
       shortcut = ConvNorm(
-        self.width, 1, self.stride, dtype=self.dtype, name="shortcut"
+        self.width, 1, self.stride, **common, name="shortcut"
       )(x, train=train)
     convs = self._convs()
     for i, (width, kernel, stride) in enumerate(convs):
-      x = ConvNorm(width, kernel, stride, dtype=self.dtype, name=f"conv{i}")(
+      x = ConvNorm(width, kernel, stride, **common, name=f"conv{i}")(
         x, train=train
       )
       if i < len(convs) - 1:
@@ -173,6 +184,7 @@ class ResNetUnit(nn.Module):
   stem: nn.Module | None = None
   num_classes: int | None = None
   dtype: layers.Dtype = jnp.float32
+  sync_axis: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -188,6 +200,7 @@ class ResNetUnit(nn.Module):
         self.stride_in_first_conv,
         self.activation,
         self.dtype,
+        self.sync_axis,
         name=f"block{i}",
       )(x, train=train)
     if self.num_classes is None:

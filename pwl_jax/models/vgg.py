@@ -54,6 +54,7 @@ class VGGUnit(nn.Module):
   pool_to: int = 1  # Side of the image the head flattens.
   dense_widths: tuple[int, ...] = ()
   dtype: layers.Dtype = jnp.float32
+  sync_axis: str | None = None  # Of the batch norms, as in `models.sync`.
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -62,7 +63,9 @@ class VGGUnit(nn.Module):
       x = layers.conv(
         self.width, 3, use_bias=True, dtype=self.dtype, name=f"conv{i}"
       )(x)
-      x = layers.batch_norm(train, dtype=self.dtype, name=f"norm{i}")(x)
+      x = layers.batch_norm(
+        train, dtype=self.dtype, name=f"norm{i}", sync_axis=self.sync_axis
+      )(x)
       x = nn.relu(x)
     x = layers.max_pool(x, self.pool_window, self.pool_stride)
     if self.num_classes is None:
