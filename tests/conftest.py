@@ -2,10 +2,13 @@
 
 import os
 
-# Before jax is imported. XLA's CPU backend of jaxlib 0.11 and 0.12 makes NaN of
+# Before jax is imported: one CPU as eight devices, for what runs on several.
+# And XLA's CPU backend of jaxlib 0.11 and 0.12 makes NaN of
 # some bfloat16 networks in the fusions that this turns off.
 os.environ["XLA_FLAGS"] = (
-  os.environ.get("XLA_FLAGS", "") + " --xla_cpu_experimental_ynn_fusion_type="
+  os.environ.get("XLA_FLAGS", "")
+  + " --xla_force_host_platform_device_count=8"
+  + " --xla_cpu_experimental_ynn_fusion_type="
 )
 
 import jax
@@ -17,6 +20,10 @@ from tests.cases import Case
 
 # Tests compile much and compute little: XLA's passes cost more than they give.
 jax.config.update("jax_disable_most_optimizations", True)
+# And many of them compile the same programs, today and tomorrow.
+jax.config.update("jax_compilation_cache_dir", ".pytest_cache/programs")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,47 @@
+"""What a complete job leaves in its directory.
+
+`variables/` holds what it made, with a digest of every array; `result.json`,
+written last, says that it is complete and what was reached.
+"""
+
+import json
+import pathlib
+from typing import Any
+
+import jax
+
+from pwl_jax.training import distributed
+from pwl_jax.training.checkpoints import load_tree, save_tree, write_json
+
+RESULT = "result.json"
+
+
+def finish(directory: pathlib.Path, variables: dict, result: dict[str, Any]):
+  """Writes what was made, and last of all that it is complete."""
+  save_tree(directory / "variables", variables)
+  if distributed.is_first():
+    write_json(directory / RESULT, result)
+  distributed.wait_for_all(f"{directory} is complete")
+
+
+def is_complete(directory: pathlib.Path) -> bool:
+  return (directory / RESULT).exists()
+
+
+def load_result(directory: pathlib.Path) -> dict[str, Any]:
+  return json.loads((directory / RESULT).read_text())
+
+
+def load_variables(directory: pathlib.Path, abstract: Any) -> Any:
+  """What a complete job made, verified."""
+  return load_tree(directory / "variables", abstract)
+
+
+def placed(shapes: Any, sharding: jax.sharding.Sharding) -> Any:
+  """Says of abstract arrays where they will lie."""
+  return jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(
+      leaf.shape, leaf.dtype, sharding=sharding
+    ),
+    shapes,
+  )

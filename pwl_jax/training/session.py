@@ -1,0 +1,96 @@
+"""What all jobs of one command share: data, machine, seed, who is told."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from rich.console import Console
+from rich.markup import escape
+
+from pwl_jax.data.augment import make_prepare, normalise
+from pwl_jax.data.batches import MemoryFeed, StreamFeed, make_feed
+from pwl_jax.data.dataset import Dataset
+from pwl_jax.method.checks import check_choice, check_range
+from pwl_jax.training import parallel
+from pwl_jax.training.accuracy import Batches
+from pwl_jax.training.interruption import Request
+from pwl_jax.training.parallel import Devices
+
+
+class Machine(NamedTuple):
+  """Where it is trained, and how it is reported; changes no result."""
+
+  devices: Devices  # Of all processes.
+  parallel: str = "pmap"
+  steps_per_call: int = 1
+  log_every: int = 50  # Steps.
+  evaluate_every: int = 5  # Epochs; also the rhythm of checkpoints.
+  evaluation_batch: int = 500
+  profile: int = 0  # Dispatches to trace.
+
+  def check(self):
+    """Raises where a number or a name makes no sense."""
+    check_choice("parallel", self.parallel, parallel.WRAPPERS)
+    for name in (
+      "steps_per_call", "log_every", "evaluate_every", "evaluation_batch"
+    ):  # fmt: skip
+      check_range(name, getattr(self, name), 1)
+    check_range("profile", self.profile, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """A set, and how its images become inputs."""
+
+  dataset: Dataset
+  mean: Sequence[float]
+  deviation: Sequence[float]
+  changes: dict[str, Any]  # Keywords of `augment`, and `mixup_alpha`.
+
+  def normalise(self, images: jax.Array) -> jax.Array:
+    return normalise(images, self.mean, self.deviation)
+
+  def prepare(self, label_smoothing: float) -> Callable:
+    return make_prepare(
+      self.mean,
+      self.deviation,
+      num_classes=self.dataset.num_classes,
+      label_smoothing=label_smoothing,
+      **self.changes,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+  """Plain values; jobs are run with it, see `job.py`."""
+
+  data: Data
+  machine: Machine
+  seed: int
+  console: Console
+  request: Request
+  report: Callable[[str], None] | None = None  # Prints by default.
+
+  def say(self, text: str):
+    if self.report is None:
+      self.console.print(escape(text), soft_wrap=True)
+    else:
+      self.report(text)
+
+  def feed(self, batch_size: int) -> MemoryFeed | StreamFeed:
+    devices = self.machine.devices
+    return make_feed(
+      self.data.dataset.train,
+      batch_size=batch_size,
+      seed=self.seed,
+      replicate=lambda tree: parallel.replicate(tree, devices),
+      divide=lambda tree: parallel.split(tree, devices),
+      share=(jax.process_index(), jax.process_count()),
+    )
+
+  def evaluation(self, split: Any) -> Batches:
+    machine = self.machine
+    return Batches(
+      split, batch_size=machine.evaluation_batch, devices=machine.devices
+    )
