@@ -5,6 +5,9 @@ A small student answers first; a large teacher replaces it unit by unit.
   pwl_jax.method   the mathematics, as pure functions of arrays
   pwl_jax.models   network families, cut into units, with named presets
   pwl_jax.interop  weights saved by other ecosystems
+  pwl_jax.data     data sets, and how they reach the device
+  pwl_jax.training steps, loops, checkpoints
+  pwl_jax.main     the command that runs the whole pipeline
 
 This file imports nothing, so that serving never pays for training's needs.
 """

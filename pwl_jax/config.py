@@ -1,0 +1,74 @@
+"""The fields of a config and their defaults; files in configs/ change them.
+
+A config is locked: a field that is not here cannot be set by mistake.
+"""
+
+from ml_collections import ConfigDict
+
+from pwl_jax.training.recipe import Recipe
+
+
+def default_config() -> ConfigDict:
+  """Every field, with the hyper-parameters of the paper."""
+  config = ConfigDict()
+  config.seed = 0
+  # What to do, in this order; stages that are complete are skipped.
+  config.stages = "teacher,student_plain,student_kd,distill"
+  config.parallel = "pmap"  # Or "shard_map".
+  config.steps_per_call = 1  # Steps in one dispatch.
+  config.log_every = 50  # Steps.
+  config.evaluate_every = 5  # Epochs; also the rhythm of checkpoints.
+  config.evaluation_batch = 500
+  config.profile = 0  # Dispatches of each stage to trace.
+
+  config.data = data = ConfigDict()
+  data.name = "digits"  # See pwl_jax/data/sources.py.
+  data.data_dir = ""  # Where TFDS sets lie; "" is TFDS's own default.
+  data.cache_dir = ""  # For decoded sets; "" is beside the data.
+  data.valid_share = 0.1  # Of the training split, held out for choices.
+  data.stream = "auto"  # "yes" decodes as it goes, "no" keeps all in memory.
+  data.image_size = 0  # Side of a streamed image.
+  data.workers = -1  # Processes that decode a stream; -1 is up to the machine.
+  # Per channel, of pixels in [0, 1]; () measures them on the training split.
+  data.mean = ()
+  data.deviation = ()
+
+  config.augment = augment = ConfigDict()
+  augment.crop = 4  # Pixels of reflected border.
+  augment.flip = True
+  augment.rotate = 15.0  # Degrees either way.
+  augment.cutout = 0  # Side of a square.
+  augment.mixup_alpha = 0.0
+
+  config.model = model = ConfigDict()
+  model.preset = "resnet"  # `python -m pwl_jax.models` lists them.
+  model.converter = "auto"
+  model.dtype = "float32"  # To compute in; or "bfloat16".
+  model.sync_batch_norm = False  # Over the batch of all devices.
+
+  # A teacher that exists: a checkpoint of another ecosystem, or the directory
+  # of a teacher that was trained here. "" trains the preset's from scratch.
+  config.imported = imported = ConfigDict()
+  imported.path = ""
+  imported.trains = "all"  # Or its "head" alone, or "nothing".
+
+  # The fields of `Recipe` in pwl_jax/training/recipe.py.
+  config.teacher = ConfigDict(Recipe()._asdict())
+  # Of student_plain and student_kd.
+  config.student = ConfigDict(Recipe()._asdict())
+  config.distill = ConfigDict(Recipe()._asdict())
+
+  config.objective = objective = ConfigDict()
+  objective.alpha = 0.4
+  objective.temperature = 2.0
+  objective.feature_weight = 1.0
+  objective.reconstruction_weight = 1.0
+  objective.cross_weight = 2.0
+  objective.sampler = "paper"
+  objective.stats_rule = "both"  # Or "student".
+
+  # "mixed": every example its own composition; "all": every boundary in turn;
+  # "per_batch": one composition for the whole batch, as the authors do.
+  config.cross = "mixed"
+  config.fit_converters = True  # In closed form, before the first step.
+  return config.lock()

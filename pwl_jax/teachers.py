@@ -1,0 +1,61 @@
+"""The two networks of a run, and the weights of a teacher that exists."""
+
+import pathlib
+from typing import Any
+
+import jax
+
+from pwl_jax import models
+from pwl_jax.interop import load_network, with_classes
+from pwl_jax.method.network import Network
+from pwl_jax.models.layers import Dtype
+from pwl_jax.models.sync import with_sync_axis
+from pwl_jax.training.artefacts import is_complete, load_variables, placed
+from pwl_jax.training.parallel import Devices, sharding
+from pwl_jax.training.step import AXIS
+
+
+def make_networks(
+  preset: str,
+  *,
+  teacher_path: str,
+  num_classes: int,
+  input_shape: tuple[int, ...],
+  dtype: Dtype,
+  sync: bool,
+  devices: Devices,
+) -> tuple[Network, Network, Any, bool]:
+  """Teacher, student, the teacher's first variables, whether its head is new.
+
+  Args:
+    preset: whose student it is, and whose teacher unless there is a path.
+    teacher_path: of a foreign checkpoint, or of a teacher stage of ours; with
+      "" there are no first variables.
+    num_classes: of both; another number than the checkpoint's makes a new
+      head.
+    input_shape: of the images.
+    dtype: to compute in.
+    sync: batch norms see the batch of all devices.
+    devices: where the variables go.
+  """
+  size = dict(num_classes=num_classes, input_shape=input_shape, dtype=dtype)
+  teacher, student = models.create_pair(preset, **size)
+  start, new_head = None, False
+  if teacher_path and is_complete(pathlib.Path(teacher_path)):
+    shapes = {"teacher": teacher.abstract_variables()}
+    start = load_variables(
+      pathlib.Path(teacher_path), placed(shapes, sharding(devices))
+    )["teacher"]
+  elif teacher_path:
+    teacher, start = load_network(
+      teacher_path,
+      num_units=student.num_units,
+      input_shape=input_shape,
+      dtype=dtype,
+    )
+    teacher, start, new_head = with_classes(
+      teacher, start, num_classes, jax.random.key(0)
+    )
+  axis = AXIS if sync else None
+  teacher, student = (with_sync_axis(n, axis) for n in (teacher, student))
+  return teacher, student, start, new_head

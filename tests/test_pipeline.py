@@ -1,0 +1,182 @@
+"""The pipeline: every stage from start to end, again, and with mistakes."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from pwl_jax import stages, workdirs
+from pwl_jax.interop import load_network
+from pwl_jax.training.artefacts import (
+  is_complete,
+  load_result,
+  load_variables,
+  placed,
+)
+from pwl_jax.training.parallel import sharding
+from tests.cases import trees_equal
+from tests.tiny_config import get_config
+
+ROOT = pathlib.Path(__file__).parents[1]
+LENET = ROOT / "tests" / "fixtures" / "reference" / "lenet5"
+
+
+def test_every_stage_once_and_not_again(tmp_path, capsys):
+  config = get_config()
+  stages.run(config, tmp_path)
+  printed = capsys.readouterr().out
+  for name in stages.STAGES:
+    result = load_result(tmp_path / name)
+    assert result["steps"] == 3 and 0 <= result["valid"]["accuracy"] <= 1
+    assert f"{name}: " in printed
+  for word in ("SSS", "TSS", "TTS", "TTT"):
+    assert f"swap network {word}" in printed
+  made = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+  stages.run(config, tmp_path)
+  assert capsys.readouterr().out.count("complete") == 4
+  assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == made
+
+
+@pytest.mark.parametrize("cross", ["per_batch", "all"])
+def test_the_other_ways_to_cross(tmp_path, cross):
+  config = get_config()
+  config.cross = cross
+  config.stages = "teacher,distill"
+  stages.run(config, tmp_path)
+  assert is_complete(tmp_path / "distill")
+
+
+def mistaken(changes):
+  config = get_config()
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+@pytest.mark.parametrize(
+  "changes,message",
+  [
+    ({"stages": "teach"}, "unknown stage 'teach'.*'teacher'"),
+    ({"stages": "distill"}, "--config.stages=teacher,distill"),
+    ({"cross": "mixd"}, "did you mean 'mixed'"),
+    ({"parallel": "pmp"}, "did you mean 'pmap'"),
+    ({"cross": "per_batch", "steps_per_call": 3}, "set steps_per_call to 1"),
+    ({"steps_per_call": 2}, "does not divide the 3 steps"),
+    ({"log_every": 0}, "log_every is 0"),
+    ({"data.name": "synthetic:60x4x4x1/10"}, "image is too small"),
+    ({"data.valid_share": 0.0}, "valid_share"),
+    ({"augment.crop": 8}, "too small for a crop border of 8"),
+    ({"distill.batch_size": 25}, "batch of 25"),
+    ({"distill.batch_size": 0}, "batch of 0"),
+    ({"distill.batch_size": 640}, "640 cannot be taken from 54"),
+    ({"distill.optimizer": "adam"}, "did you mean 'adamw'"),
+    ({"distill.warmup_epochs": 9.0}, "warm-up steps do not fit"),
+    ({"distill.accumulate": 4}, "accumulate is 4"),
+    ({"distill.keep": "first"}, "keep 'first'"),
+    ({"student.learning_rate": 0.0}, "learning_rate is 0"),
+    ({"teacher.ema_decay": 1.0}, "ema_decay is 1.0"),
+    ({"objective.temperature": 0.0}, "temperature"),
+    ({"objective.sampler": "papr"}, "did you mean 'paper'"),
+    ({"imported.trains": "nothing"}, "imported.path is empty"),
+    ({"imported.path": "/nowhere"}, "/nowhere does not exist"),
+    ({"imported.path": str(LENET)}, "units"),
+  ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+  tmp_path, changes, message
+):
+  with pytest.raises((ValueError, FileNotFoundError), match=message):
+    stages.run(mistaken(changes), tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_belongs_to_one_config(tmp_path):
+  fields = {"seed": 0, "log_every": 5, "b": {"c": (1, 2)}}
+  with workdirs.claimed(tmp_path, fields):
+    workdirs.check_owner(tmp_path, fields | {"log_every": 9})
+    with pytest.raises(ValueError, match=r"b\.c: \[1, 2\] there, 3 now"):
+      workdirs.check_owner(tmp_path, fields | {"b": {"c": 3}})
+    with (
+      pytest.raises(ValueError, match="another run is at work"),
+      workdirs.claimed(tmp_path, fields),
+    ):
+      pass
+  with workdirs.claimed(tmp_path, fields):
+    pass  # Free again.
+
+
+def test_other_data_under_the_same_name_is_noticed(tmp_path):
+  images = np.zeros((60, 8, 8, 1), np.uint8)
+  labels = np.arange(60) % 10
+  path = tmp_path / "mine.npz"
+  np.savez(path, x=images, y=labels)
+  config = get_config()
+  config.data.name, config.stages = f"arrays:{path}", "teacher"
+  stages.run(config, tmp_path / "run")
+  np.savez(path, x=images, y=labels[::-1])
+  with pytest.raises(ValueError, match=r"data\.fingerprint"):
+    stages.run(config, tmp_path / "run")
+
+
+def lenet_config(classes, trains):
+  config = get_config()
+  config.data.name = f"synthetic:60x32x32x3/{classes}"
+  config.model.preset = "lenet5"
+  config.imported.update(path=str(LENET), trains=trains)
+  config.stages = "teacher"
+  return config
+
+
+def test_a_teacher_that_exists_is_taken_as_it_is(tmp_path):
+  stages.run(lenet_config(10, "nothing"), tmp_path / "a")
+  result = load_result(tmp_path / "a" / "teacher")
+  assert result["steps"] == 0 and "accuracy" in result["valid"]
+  network, golden = load_network(LENET)
+  assert trees_equal(golden, teacher_of(tmp_path / "a", network))
+  config = lenet_config(10, "nothing")  # One of ours is taken the same way.
+  config.imported.path = str(tmp_path / "a" / "teacher")
+  stages.run(config, tmp_path / "b")
+  assert trees_equal(golden, teacher_of(tmp_path / "b", network))
+
+
+def teacher_of(workdir, network):
+  """The variables that a teacher stage left."""
+  shapes = placed(
+    {"teacher": network.abstract_variables()}, sharding(jax.devices()[:1])
+  )
+  return load_variables(workdir / "teacher", shapes)["teacher"]
+
+
+@pytest.mark.parametrize("trains", ["all", "head"])
+def test_a_teacher_of_other_classes_gets_a_new_head(tmp_path, trains):
+  config = lenet_config(3, trains)
+  stages.run(config, tmp_path)
+  assert load_result(tmp_path / "teacher")["steps"] == 3
+  with pytest.raises(ValueError, match="its head is new"):
+    stages.run(lenet_config(3, "nothing"), tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+  "arguments,message",
+  [
+    (["--config=configs/digits.py", "--config.stages=teachr"], "'teacher'"),
+    (["--config=configs/digits.py", "--config.distil.epochs=2"], '"distill"'),
+    (["--config=configs/digit.py"], "No such file.*digit.py"),
+  ],
+)
+def test_mistakes_on_the_command_line_are_one_message(
+  tmp_path, arguments, message
+):
+  command = [sys.executable, "-m", "pwl_jax.main", *arguments]
+  done = subprocess.run(
+    [*command, f"--workdir={tmp_path / 'run'}"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 1
+  assert re.search(message, done.stderr) and "Traceback" not in done.stderr
+  assert not (tmp_path / "run").exists()

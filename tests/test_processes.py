@@ -1,0 +1,149 @@
+"""The real command: ended and given again, and as two processes."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from pwl_jax import models
+from pwl_jax.training import distributed
+from pwl_jax.training.artefacts import is_complete, load_variables, placed
+from pwl_jax.training.interruption import EXIT_CODE
+from pwl_jax.training.parallel import sharding
+from tests.cases import assert_close, trees_equal
+
+ROOT = pathlib.Path(__file__).parents[1]
+ENVIRONMENT = {
+  **os.environ,
+  "JAX_PLATFORMS": "cpu",
+  "XLA_FLAGS": "",
+  "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+  "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "programs"),
+  "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+LONG = ("--config.stages=teacher", "--config.teacher.epochs=100")
+
+
+def start(workdir, *arguments):
+  return subprocess.Popen(
+    [
+      *(sys.executable, "-m", "pwl_jax.main"),
+      *("--config=tests/tiny_config.py", f"--workdir={workdir}"),
+      *arguments,
+    ],
+    cwd=ROOT,
+    env=ENVIRONMENT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+@contextlib.contextmanager
+def two(workdir, *arguments):
+  """Two processes that find each other; ended where a test fails."""
+  with socket.socket() as free:
+    free.bind(("localhost", 0))
+    port = free.getsockname()[1]
+  shared = (f"--coordinator_address=localhost:{port}", "--num_processes=2")
+  both = [
+    start(workdir, *shared, f"--process_id={i}", *arguments) for i in range(2)
+  ]
+  try:
+    yield both
+  finally:
+    for process in both:
+      process.kill()
+
+
+def exit_codes(*processes):
+  """With what they said, where one did not end well."""
+  found = [(*p.communicate(timeout=300), p.returncode) for p in processes]
+  if any(code not in (0, EXIT_CODE) for *_, code in found):
+    raise AssertionError("\n".join(map(str, found)))
+  return [code for *_, code in found]
+
+
+def wait_for_step(process):
+  """Until it is in the middle of its run."""
+  for line in process.stdout:
+    if line.startswith("teacher 1/"):
+      return
+  raise AssertionError(process.stderr.read())
+
+
+def made(workdir, stage="teacher"):
+  network = models.create("tiny_vgg", stage, input_shape=(8, 8, 1))
+  shapes = placed(
+    {stage: network.abstract_variables()}, sharding(jax.devices()[:1])
+  )
+  return load_variables(workdir / stage, shapes)
+
+
+def test_a_command_that_was_ended_goes_on_to_the_same_end(tmp_path):
+  broken = start(tmp_path / "broken", *LONG)
+  wait_for_step(broken)
+  broken.send_signal(signal.SIGTERM)
+  _, said = broken.communicate(timeout=300)
+  assert broken.returncode == EXIT_CODE and "same command continues" in said
+  again, unbroken = (start(tmp_path / n, *LONG) for n in ("broken", "unbroken"))
+  assert exit_codes(again, unbroken) == [0, 0]
+  assert trees_equal(made(tmp_path / "broken"), made(tmp_path / "unbroken"))
+
+
+def test_two_processes_equal_one(tmp_path):
+  arguments = ("--config.stages=teacher", "--config.model.sync_batch_norm")
+  with two(tmp_path / "two", *arguments) as both:
+    one = start(tmp_path / "one", *arguments)
+    assert exit_codes(*both, one) == [0, 0, 0]
+  pair = made(tmp_path / "two"), made(tmp_path / "one")
+  # Kernels: a bias in front of a batch norm is rounding alone.
+  for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
+    if a.ndim > 1:
+      assert_close(a, b, 1e-5)
+
+
+def test_two_processes_end_together_when_one_is_told(tmp_path):
+  with two(tmp_path, *LONG) as both:
+    wait_for_step(both[0])
+    both[1].send_signal(signal.SIGTERM)
+    assert exit_codes(*both) == [EXIT_CODE] * 2
+  assert not is_complete(tmp_path / "teacher")
+  with two(tmp_path, *LONG) as both:
+    assert exit_codes(*both) == [0, 0]
+  assert is_complete(tmp_path / "teacher")
+
+
+def test_processes_that_do_not_fit_say_what_to_give(tmp_path):
+  alone = start(tmp_path / "run", "--distributed=on")
+  _, said = alone.communicate(timeout=300)
+  assert alone.returncode == 1 and "--coordinator_address=HOST:PORT" in said
+  assert "Traceback" not in said and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+  "variables,expected",
+  [
+    ({}, False),
+    ({"SLURM_NTASKS": "1"}, False),
+    ({"SLURM_NTASKS": "8"}, True),
+    ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
+    ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
+    ({"TPU_WORKER_HOSTNAMES": "a,b"}, True),
+    ({"JAX_COORDINATOR_ADDRESS": "a:1"}, True),
+  ],
+)
+def test_a_cluster_is_told_from_the_environment(
+  monkeypatch, variables, expected
+):
+  for name in (*distributed.COUNTS, *distributed.HOSTS, distributed.ADDRESS):
+    monkeypatch.delenv(name, raising=False)
+  for name, value in variables.items():
+    monkeypatch.setenv(name, value)
+  assert distributed.detected() is expected
