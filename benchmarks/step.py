@@ -1,0 +1,129 @@
+"""What a training step takes, by stage and way to cross, on this machine.
+
+  python -m benchmarks.step --preset=resnet --batch_size=128
+
+Every case is the whole step as it is trained: rows taken from the data on the
+device, changed there, loss, gradient, optimiser. Cases are timed in turns. The
+last column is the ratio to the student's step with the hard and soft loss.
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.timing import in_turns, summary
+from pwl_jax import models
+from pwl_jax.data.arrays import make_synthetic
+from pwl_jax.data.dataset import channel_statistics
+from pwl_jax.method.checks import check_choice
+from pwl_jax.method.swapnet import SwapNet
+from pwl_jax.models.layers import DTYPES
+from pwl_jax.training import kinds
+from pwl_jax.training.interruption import Request
+from pwl_jax.training.job import first_state, make_steps, training_key
+from pwl_jax.training.planning import check
+from pwl_jax.training.recipe import Recipe, make_tx
+from pwl_jax.training.session import Data, Machine, Session
+
+BASE = "student_kd"
+AUGMENT = dict(crop=4, flip=True, rotate=15.0)
+
+
+def make_cases(swapnet: SwapNet, session: Session, recipe: Recipe) -> dict:
+  """Name -> a function that makes one step and returns its metrics."""
+  teacher = jax.jit(swapnet.teacher.init)(jax.random.key(1))
+  distill = functools.partial(kinds.distill_job, fit_converters=False)
+  jobs = {
+    "teacher": kinds.plain_job("teacher", swapnet.teacher, "teacher"),
+    "student_plain": kinds.plain_job("plain", swapnet.student, "student"),
+    BASE: kinds.kd_job("kd", swapnet, teacher),
+    "distill_mixed": distill("mixed", swapnet, teacher, cross="mixed"),
+    "distill_all": distill("all", swapnet, teacher, cross="all"),
+    "distill_per_batch": distill("one", swapnet, teacher, cross="per_batch"),
+  }
+  feed = session.feed(recipe.batch_size)
+  return {
+    name: _repeated(job, feed, session, recipe) for name, job in jobs.items()
+  }
+
+
+def _repeated(job, feed, session, recipe):
+  tx = make_tx(recipe, feed.steps_per_epoch)
+  fresh, _ = first_state(job, tx, recipe, session)
+  step_at = make_steps(job, tx, feed, recipe, session)
+  run, key = step_at(0, 1), training_key(session)
+  state = fresh()
+
+  def once():
+    nonlocal state
+    state, metrics = run(state, job.frozen, feed.arrays(0), key)
+    return metrics
+
+  return once
+
+
+def main():
+  parser = argparse.ArgumentParser(
+    prog="python -m benchmarks.step", description=__doc__.split("\n")[0]
+  )
+  parser.add_argument("--preset", default="resnet", choices=models.PRESETS)
+  parser.add_argument("--batch_size", type=int, default=128)
+  parser.add_argument("--rounds", type=int, default=10)
+  parser.add_argument("--dtype", default="float32", choices=DTYPES)
+  parser.add_argument("--cases", help="those to time, separated by commas")
+  parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+  given = parser.parse_args()
+  preset = models.PRESETS[given.preset]
+  sizes = "x".join(map(str, (4 * given.batch_size, *preset.image)))
+  dataset = make_synthetic(f"{sizes}/{preset.num_classes}")
+  networks = models.create_pair(given.preset, dtype=DTYPES[given.dtype])
+  session = Session(
+    Data(dataset, *channel_statistics(dataset.train), AUGMENT),
+    Machine(jax.devices()),
+    seed=0,
+    console=Console(),
+    request=Request(),
+  )
+  recipe = Recipe(epochs=1, batch_size=given.batch_size)
+  check(recipe, session, pairs=True)
+  cases = make_cases(SwapNet.create(*networks), session, recipe)
+  chosen = given.cases.split(",") if given.cases else cases
+  for name in chosen:
+    check_choice("case", name, cases)
+  cases = {name: cases[name] for name in dict.fromkeys([BASE, *chosen])}
+  found = {
+    name: summary(seconds)
+    for name, seconds in in_turns(cases, rounds=given.rounds).items()
+  }
+  show(given, found)
+  if given.json:
+    given.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def show(given: argparse.Namespace, found: dict[str, dict[str, float]]):
+  devices = jax.devices()
+  table = Table(
+    "step",
+    *("median ms", "best ms", f"to {BASE}"),
+    title=f"{given.preset}, batch {given.batch_size}, {given.dtype}, "
+    f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}",
+    box=None,
+  )
+  for name, figures in found.items():
+    ratio = figures["median_ms"] / found[BASE]["median_ms"]
+    table.add_row(
+      name,
+      f"{figures['median_ms']:.1f}",
+      f"{figures['best_ms']:.1f}",
+      f"{ratio:.2f}",
+    )
+  Console().print(table)
+
+
+if __name__ == "__main__":
+  main()
