@@ -10,7 +10,7 @@ from pwl_jax.method.variables import count_parameters
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITHOUT_CODE = {"method.md"}
+WITHOUT_CODE = {"method.md", "training.md"}
 
 
 def python_blocks(text: str) -> list[str]:

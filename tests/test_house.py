@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = "pwl_jax"
-TOP = ("main", "stages")
+TOP = ("main", "stages", "config")
 SERVING = ("runtime", "bundle")
 TRAINING_ONLY = ("flax", "optax", "tensorflow_datasets", "ml_collections")
 FORBIDDEN_EVERYWHERE = ("tensorflow", "torch", "clu", "pickle")
@@ -201,5 +201,7 @@ def test_requirements_name_all_that_the_code_imports():
     for provider in providers[name]
   }
   lines = (ROOT / "requirements.txt").read_text().splitlines()
-  named = {re.match(r"[\w-]+", line)[0] for line in lines if line[:1] > "#"}
+  named = {
+    re.match(r"[\w-]+", line)[0].lower() for line in lines if line[:1] > "#"
+  }
   assert used and used <= named
