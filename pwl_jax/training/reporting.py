@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator, Mapping
 
 import tensorboardX
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
   BarColumn,
   MofNCompleteColumn,
   Progress,
   TextColumn,
 )
+from rich.text import Text
 
 PARTS = ("hard", "soft", "feature", "reconstruction", "cross")
 
@@ -38,8 +40,8 @@ class Reporter:
   ):
     self._stage, self._num_steps = stage, num_steps
     self._batch_size, self._console = batch_size, console
-    self._silent, self._progress = silent, None
     self._clock, self._seconds_before = Clock(), 0.0
+    self._silent = silent
     if silent:
       return
     directory.mkdir(parents=True, exist_ok=True)
@@ -53,15 +55,18 @@ class Reporter:
       TextColumn("{task.description}"),
       BarColumn(bar_width=20),
       MofNCompleteColumn(),
-      TextColumn("{task.fields[numbers]}"),
-      console=console,
-      disable=not console.is_terminal,
-      transient=True,
+      TextColumn("{task.fields[speed]}"),
     )
     self._task = self._progress.add_task(
-      stage, total=num_steps, completed=from_step, numbers="compiling"
+      stage, total=num_steps, completed=from_step, speed="compiling"
     )
-    self._progress.start()
+    # On a line of its own: a terminal may be 80 columns wide.
+    self._numbers = Text(no_wrap=True, overflow="ellipsis")
+    self._live = Live(
+      Group(self._progress, self._numbers), console=console, transient=True
+    )
+    if console.is_terminal:
+      self._live.start()
 
   @property
   def seconds(self) -> float:
@@ -85,32 +90,36 @@ class Reporter:
       return
     left = self._clock.left(step, self._num_steps)
     rate = self._clock.rate(step)
-    speed = {}
+    found, speed = dict(metrics), ""
     if rate is not None:
-      speed = {"images_per_s": rate * self._batch_size}
-    self._write(step, {**metrics, **speed, "seconds": self.seconds})
-    numbers = describe(metrics)
-    if speed:
-      numbers += f" {speed['images_per_s']:,.0f} images/s"
+      found["images_per_s"] = rate * self._batch_size
+      speed = f"{found['images_per_s']:,.0f} images/s"
     if left is not None:
-      numbers += f", {format_seconds(left)} left"
-    self._progress.update(self._task, completed=step, numbers=numbers)
+      speed += f", {format_seconds(left)} left"
+    self._write(step, {**found, "seconds": self.seconds})
+    numbers = describe(metrics)
+    self._progress.update(self._task, completed=step, speed=speed)
+    self._numbers.plain = numbers
     if not self._console.is_terminal:
-      self._console.print(
-        f"{self._stage} {step}/{self._num_steps} {numbers}", soft_wrap=True
-      )
+      self._tell(step, f"{numbers} {speed}".rstrip())
 
   def evaluation(self, step: int, metrics: Mapping[str, float]):
     """Metrics of held-out data, told apart by their names."""
-    if not self._silent:
-      self._write(step, {f"valid_{k}": v for k, v in metrics.items()})
+    if self._silent:
+      return
+    self._write(step, {f"valid_{k}": v for k, v in metrics.items()})
+    self._tell(step, f"held out: {describe(metrics)}")
 
   def close(self):
     if self._silent:
       return
-    self._progress.stop()
+    self._live.stop()
     self._file.close()
     self._board.close()
+
+  def _tell(self, step: int, text: str):
+    line = f"{self._stage} {step}/{self._num_steps} {text}"
+    self._console.print(line, soft_wrap=True, highlight=False)
 
   def _write(self, step: int, metrics: Mapping[str, float]):
     self._file.write(json.dumps({"step": step, **metrics}) + "\n")
@@ -173,13 +182,13 @@ def _cut_back(path: pathlib.Path, step: int) -> float:
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-  """loss 1.234 (hard 0.3 soft 0.4 ...) accuracy 56.7 %"""
-  text = f"loss {metrics['loss']:.3f}"
+  """loss 1.234 accuracy 56.7 % (hard 0.3 soft 0.4 ...)"""
+  text = (
+    f"loss {metrics['loss']:.3f} accuracy {100 * metrics['accuracy']:.1f} %"
+  )
   # What is exactly zero was not asked for.
   parts = [f"{n} {metrics[n]:.2f}" for n in PARTS if metrics.get(n)]
-  if parts:
-    text += f" ({' '.join(parts)})"
-  return f"{text} accuracy {100 * metrics['accuracy']:.1f} %"
+  return f"{text} ({' '.join(parts)})" if parts else text
 
 
 def format_seconds(seconds: float) -> str:
