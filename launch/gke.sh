@@ -41,23 +41,10 @@
 
 set -euo pipefail
 
-usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
-
-fail() {
-  echo "gke.sh: $*" >&2
-  exit 2
-}
-
-dry_run=""
-while (($#)); do
-  case $1 in
-    --dry-run) dry_run=1 ;;
-    --help | -h) usage; exit 0 ;;
-    --) shift; break ;;
-    *) break ;;
-  esac
-  shift
-done
+# shellcheck source-path=SCRIPTDIR source=common.bash
+source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+parse "$@"
+set -- "${arguments[@]+"${arguments[@]}"}"
 
 NAME=${NAME:-}
 IMAGE=${IMAGE:-}
@@ -74,14 +61,6 @@ SERVICE_ACCOUNT=${SERVICE_ACCOUNT:-}
 MAX_RESTARTS=${MAX_RESTARTS:-100}
 GRACE_SECONDS=${GRACE_SECONDS:-120}
 PYTHON=${PYTHON:-python}
-
-need() {  # need SETTING EXAMPLE
-  [[ ${!1} ]] || fail "set $1, such as $1=$2"
-}
-
-need_number() {
-  [[ ${!1} =~ ^[0-9]+$ ]] || fail "$1 is a whole number; got '${!1}'"
-}
 
 need NAME cifar
 need IMAGE REGION-docker.pkg.dev/PROJECT/REPO/pwl_jax:1

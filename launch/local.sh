@@ -27,50 +27,21 @@
 
 set -euo pipefail
 
-readonly SAVED=75  # The exit code of a run that can be continued.
-
-usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
-
-fail() {
-  echo "local.sh: $*" >&2
-  exit 2
-}
-
-# One line that a shell reads back as the same words.
-show() {
-  local word line="" quote="'\\''"
-  for word in "$@"; do
-    if [[ ! $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]]; then
-      word=${word//\'/$quote}
-      word="'$word'"
-    fi
-    line+=" $word"
-  done
-  echo "${line# }"
-}
-
-dry_run=""
-while (($#)); do
-  case $1 in
-    --dry-run) dry_run=1 ;;
-    --help | -h) usage; exit 0 ;;
-    --) shift; break ;;
-    *) break ;;
-  esac
-  shift
-done
+# shellcheck source-path=SCRIPTDIR source=common.bash
+source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+parse "$@"
+set -- "${arguments[@]+"${arguments[@]}"}"
 
 CONFIG=${CONFIG:-}
 WORKDIR=${WORKDIR:-}
 PROCESSES=${PROCESSES:-2}
 DEVICES=${DEVICES:-cpu}
 GRACE_SECONDS=${GRACE_SECONDS:-60}
-[[ $CONFIG ]] || fail "set CONFIG, such as CONFIG=configs/digits.py"
-[[ $WORKDIR ]] || fail "set WORKDIR, such as WORKDIR=runs/digits"
+need CONFIG configs/digits.py
+need WORKDIR runs/digits
 [[ $PROCESSES =~ ^[1-9][0-9]*$ ]] ||
   fail "PROCESSES is a number from 1, such as 2; got '$PROCESSES'"
-[[ $GRACE_SECONDS =~ ^[0-9]+$ ]] ||
-  fail "GRACE_SECONDS is a whole number, such as 60; got '$GRACE_SECONDS'"
+need_number GRACE_SECONDS
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) ||
   fail "bash 4.3 or newer is needed, this is $BASH_VERSION; install one and" \
     "run it: bash launch/local.sh"

@@ -48,44 +48,15 @@
 
 set -euo pipefail
 
+# shellcheck source-path=SCRIPTDIR source=common.bash
+source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+parse "$@"
+set -- "${arguments[@]+"${arguments[@]}"}"
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 readonly worker=$root/launch/tpu_worker.bash
-readonly SAVED=75  # The exit code of a run that can be continued.
 readonly LOST=255  # Of ssh, when the connection broke.
-
-usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
-
-fail() {
-  echo "tpu_pod.sh: $*" >&2
-  exit 2
-}
-
-say() { echo "tpu_pod.sh: $*" >&2; }
-
-# One line that a shell reads back as the same words.
-show() {
-  local word line="" quote="'\\''"
-  for word in "$@"; do
-    if [[ ! $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]]; then
-      word=${word//\'/$quote}
-      word="'$word'"
-    fi
-    line+=" $word"
-  done
-  echo "${line# }"
-}
-
-dry_run=""
-while (($#)); do
-  case $1 in
-    --dry-run) dry_run=1 ;;
-    --help | -h) usage; exit 0 ;;
-    --) shift; break ;;
-    *) break ;;
-  esac
-  shift
-done
 
 SPOT=${SPOT:-}
 MOUNT=${MOUNT:-/mnt/pwl}
@@ -95,10 +66,6 @@ SETUP=${SETUP:-}
 PYTHON_VERSION=${PYTHON_VERSION:-3.12}
 ATTEMPTS=${ATTEMPTS:-100}
 RETRY_SECONDS=${RETRY_SECONDS:-60}
-
-need() {  # need SETTING EXAMPLE
-  [[ ${!1:-} ]] || fail "set $1, such as $1=$2"
-}
 
 need NAME pwl
 need ZONE us-central2-b

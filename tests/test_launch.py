@@ -46,6 +46,7 @@ REQUIRED = {
 # Without these, installing would need to know the files of this clone.
 OPTIONAL = {"tpu_pod.sh": {"REPO": "https://host/pwl.git", "REF": "v1"}}
 SCRIPTS = sorted(REQUIRED)
+PARTS = ("common.bash", "tpu_worker.bash")
 
 
 def settings(script, **changes):
@@ -151,7 +152,7 @@ def test_it_opens_with_its_usage_and_stops_at_errors(launch, script):
 
 def test_every_script_is_in_this_table_and_in_the_readme():
   found = {path.name for path in LAUNCH.iterdir()}
-  assert found == {*SCRIPTS, "tpu_worker.bash", "README.md"}
+  assert found == {*SCRIPTS, *PARTS, "README.md"}
   readme = (LAUNCH / "README.md").read_text()
   assert all(script in readme for script in SCRIPTS)
 
@@ -599,7 +600,7 @@ def test_pod_prints_commands_that_a_shell_reads_back(launch):
 def test_pod_knows_what_is_installed_by_its_contents(tmp_path, launch):
   clone = tmp_path / "clone"
   (clone / "launch").mkdir(parents=True)
-  for name in ("tpu_pod.sh", "tpu_worker.bash"):
+  for name in ("tpu_pod.sh", *PARTS):
     (clone / "launch" / name).write_bytes((LAUNCH / name).read_bytes())
   script = str(clone / "launch" / "tpu_pod.sh")
 
