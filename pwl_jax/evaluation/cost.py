@@ -1,0 +1,94 @@
+"""What a composition takes: bytes to hold, operations to answer one input."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from pwl_jax.method import composition as compositions
+from pwl_jax.method.network import unit_name
+from pwl_jax.method.swapnet import SwapNet, boundary_name
+
+ROLES = {compositions.TEACHER: "teacher", compositions.STUDENT: "student"}
+
+
+class Cost(NamedTuple):
+  """Of a unit, a converter or a whole composition."""
+
+  bytes: int
+  flops: int  # For one input, as XLA counts them.
+
+  def __add__(self, other: "Cost") -> "Cost":
+    return Cost(self.bytes + other.bytes, self.flops + other.flops)
+
+
+class Costs(NamedTuple):
+  """Of all pieces of a swap network."""
+
+  units: dict[str, list[Cost]]  # letter -> by unit
+  conversions: dict[str, list[Cost]]  # letter that is reached -> by boundary
+
+  def of(self, word: str) -> Cost:
+    """Of one composition: its units, and a conversion at every switch."""
+    compositions.validate(word, len(self.units[compositions.STUDENT]))
+    total = Cost(0, 0)
+    for i, letter in enumerate(word):
+      total += self.units[letter][i]
+      if i and letter != word[i - 1]:
+        total += self.conversions[letter][i - 1]
+    return total
+
+
+def measure_costs(swapnet: SwapNet) -> Costs:
+  """Counts every piece once; nothing is computed or compiled."""
+  variables = swapnet.abstract_variables()
+  features = {
+    letter: [network.input_shape, *network.shapes()]
+    for letter, network in (
+      (compositions.TEACHER, swapnet.teacher),
+      (compositions.STUDENT, swapnet.student),
+    )
+  }
+  units = {
+    letter: [
+      Cost(
+        size(variables[role][unit_name(i)]),
+        _flops(
+          lambda v, x, i=i, letter=letter: swapnet.run_unit(v, i, letter, x)[0],
+          {role: variables[role]},
+          features[letter][i],
+        ),
+      )
+      for i in range(swapnet.num_units)
+    ]
+    for letter, role in ROLES.items()
+  }
+  conversions = {
+    letter: [
+      Cost(
+        # Encoder and decoder are one piece on disk and in memory.
+        size(variables["converters"][boundary_name(i)]),
+        _flops(
+          lambda v, x, i=i, convert=convert: convert(v, i, x),
+          {"converters": variables["converters"]},
+          features[other][i + 1],
+        ),
+      )
+      for i in range(swapnet.num_units - 1)
+    ]
+    for letter, other, convert in (
+      (compositions.TEACHER, compositions.STUDENT, swapnet.decode),
+      (compositions.STUDENT, compositions.TEACHER, swapnet.encode),
+    )
+  }
+  return Costs(units, conversions)
+
+
+def size(tree: Any) -> int:
+  """Bytes of all arrays, or abstract arrays, of a tree."""
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _flops(function, variables, feature_shape) -> int:
+  feature = jax.ShapeDtypeStruct((1, *feature_shape), "float32")
+  found = jax.jit(function).lower(variables, feature).cost_analysis()
+  return int((found or {}).get("flops", 0))
