@@ -25,9 +25,9 @@ from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.layers import DTYPES
 from pwl_jax.training import kinds
 from pwl_jax.training.interruption import Request
-from pwl_jax.training.job import first_state, make_steps, training_key
 from pwl_jax.training.planning import check
 from pwl_jax.training.recipe import Recipe, make_tx
+from pwl_jax.training.running import first_state, make_steps, training_key
 from pwl_jax.training.session import Data, Machine, Session
 
 BASE = "student_kd"
@@ -90,7 +90,7 @@ def main():
     request=Request(),
   )
   recipe = Recipe(epochs=1, batch_size=given.batch_size)
-  check(recipe, session, pairs=True)
+  check(kinds.plain_job("teacher", networks[0], "teacher"), recipe, session)
   cases = make_cases(SwapNet.create(*networks), session, recipe)
   chosen = given.cases.split(",") if given.cases else cases
   for name in chosen:

@@ -19,7 +19,12 @@ PRESETS = {
   "vit": "vit_cifar",
   "lenet5": "lenet5",
 }
-SMALL = {"vgg": "small_vgg", "resnet": "small_resnet"}
+SMALL = {
+  "vgg": "small_vgg",
+  "resnet": "small_resnet",
+  "vit": "small_vit",
+  "lenet5": "lenet5",
+}
 
 
 def get_config(argument="resnet,cifar10"):
@@ -36,11 +41,6 @@ def get_config(argument="resnet,cifar10"):
     raise ValueError(
       f"configs/cifar.py:{argument}: no family {family!r}; it is one of "
       f"{', '.join(PRESETS)}"
-    )
-  if small and family not in SMALL:
-    raise ValueError(
-      f"configs/cifar.py:{argument}: there is a small version for "
-      f"{', '.join(SMALL)} only; leave `small` out"
     )
   config = default_config()
   config.data.name = f"tfds:{data[0]}"

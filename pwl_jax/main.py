@@ -66,10 +66,27 @@ def main(argv: list[str]):
     sys.exit(EXIT_CODE)
   except KeyboardInterrupt:
     sys.exit(130)
-  except (ValueError, FileNotFoundError, Diverged) as error:
-    if logging.level_debug():
-      traceback.print_exc()
-    sys.exit(f"error: {error}")
+  except (ValueError, OSError, Diverged, jax.errors.JaxRuntimeError) as error:
+    fail(error)
+
+
+def fail(error: Exception):
+  """One line for what a user can mend, and an end that holds nobody up."""
+  if logging.level_debug():
+    traceback.print_exc()
+  print(f"error: {error}", file=sys.stderr, flush=True)
+  if isinstance(error, jax.errors.JaxRuntimeError):
+    print(
+      "the same command goes on from the latest checkpoint; of several "
+      "processes, another one may say more",
+      file=sys.stderr,
+      flush=True,
+    )
+  if jax.distributed.is_initialized():
+    # jax would wait here for the others, who may wait for this process.
+    sys.stdout.flush()
+    os._exit(1)
+  sys.exit(1)
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -81,7 +98,15 @@ def parse_flags(argv: list[str]) -> list[str]:
     where = traceback.extract_tb(error.__traceback__)[-1].filename
     if "ml_collections" not in where:
       raise  # A mistake inside of the config file.
-    sys.exit(f"error: the config has no such field: {error.args[0]}")
+    sys.exit(f"error: the config has no such field: {in_short(error)}")
+
+
+def in_short(error: Exception) -> str:
+  """ml_collections wraps one error in another, and lists all other fields."""
+  while error.args and isinstance(error.args[0], Exception):
+    error = error.args[0]
+  first, *others = str(error.args[0]).splitlines()
+  return " ".join([first.partition(" does not exist")[0], *others[-1:]])
 
 
 def load_config():
@@ -89,7 +114,7 @@ def load_config():
   try:
     CONFIG.value.to_dict()
   except OSError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: no config: {str(error).splitlines()[-1].strip()}")
   return CONFIG.value
 
 

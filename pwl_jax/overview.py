@@ -87,8 +87,14 @@ def in_words(result: dict[str, Any]) -> str:
   )
 
 
-def of_next_steps(workdir: pathlib.Path) -> Text:
-  return Text(
+def of_next_steps(workdir: pathlib.Path, missing: Sequence[str]) -> Text:
+  text = (
     f"Weights, metrics and checkpoints are in {workdir}; the curves:\n"
     f"  tensorboard --logdir={workdir}"
   )
+  if missing:
+    text += (
+      "\nNot there yet; the same command makes it with\n"
+      f"  --config.stages={','.join(missing)}"
+    )
+  return Text(text)

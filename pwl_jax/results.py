@@ -27,14 +27,14 @@ def measure_on_test(
 
   rows = []
   for stage, variables in made.items():
-    if stage == "distill":
+    if stage == "distill" and "teacher" in made:
       whole = variables | made["teacher"]
       rows += [
         (f"swap network {word}", measure(whole, word))
         for word in composition.prefix(n)
       ]
     else:
-      (role,) = variables
-      word = (composition.TEACHER if role == "teacher" else "S") * n
+      is_teacher = "teacher" in variables
+      word = (composition.TEACHER if is_teacher else composition.STUDENT) * n
       rows.append((stage, measure(variables, word)))
   return rows

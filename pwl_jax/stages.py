@@ -28,12 +28,20 @@ from pwl_jax.models.layers import DTYPES
 from pwl_jax.results import measure_on_test
 from pwl_jax.teachers import make_networks
 from pwl_jax.training import distributed, kinds
-from pwl_jax.training.artefacts import is_complete, load_variables, placed
+from pwl_jax.training.artefacts import (
+  digest,
+  is_complete,
+  load_result,
+  load_variables,
+  placed,
+)
+from pwl_jax.training.checkpoints import write_json
 from pwl_jax.training.interruption import Request, listening
-from pwl_jax.training.job import Job, adopt, run_job
+from pwl_jax.training.job import Job
 from pwl_jax.training.parallel import sharding
 from pwl_jax.training.planning import check, count_steps
 from pwl_jax.training.recipe import Recipe
+from pwl_jax.training.running import adopt, run_job
 from pwl_jax.training.session import Data, Machine, Session
 
 
@@ -46,6 +54,7 @@ class Context:
   session: Session
   swapnet: SwapNet
   start: Any  # First variables of a teacher that exists, or None.
+  fields: dict[str, Any]  # Of the config, by dotted names; and of the data.
 
   def variables(self, stage: str) -> dict[str, Any]:
     """What a complete stage made, keyed network -> unit -> collection."""
@@ -57,6 +66,21 @@ class Context:
   def recipe(self, stage: str) -> Recipe:
     return Recipe(**self.config[STAGES[stage].recipe].to_dict())
 
+  def read_by(self, stage: str) -> dict[str, Any]:
+    """What a stage depends on, its teacher included once that is known."""
+    found = workdirs.read_by(STAGES[stage].reads, self.fields)
+    teacher = self.workdir / "teacher"
+    if STAGES[stage].needs_teacher and is_complete(teacher):
+      found[workdirs.TEACHER] = load_result(teacher)["digest"]
+    return found
+
+  def is_current(self, stage: str) -> bool:
+    """Complete, and made with the teacher that is there."""
+    directory = self.workdir / stage
+    return is_complete(directory) and workdirs.agrees(
+      directory, workdirs.TEACHER, self.read_by(stage)
+    )
+
   def is_trained(self, stage: str) -> bool:
     """All are, but a teacher that is to be taken as it is."""
     return stage != "teacher" or self.config.imported.trains != "nothing"
@@ -65,41 +89,47 @@ class Context:
 def run(config: ConfigDict, workdir: pathlib.Path):
   """Runs the stages of a config, and shows what was reached."""
   console = Console(quiet=not distributed.is_first())
-  with listening() as request:
-    context = make_context(config, workdir, console, request)
-    fields = config.to_dict()
-    fields["data"]["fingerprint"] = context.session.data.dataset.fingerprint
-    workdirs.check_owner(workdir, fields)
-    names = [name.strip() for name in config.stages.split(",")]
-    left = stages_left(names, context)
-    with contextlib.ExitStack() as stack:
+  with listening() as request, contextlib.ExitStack() as stack:
+    with distributed.together():  # Every mistake of a config shows in here.
+      context = make_context(config, workdir, console, request)
+      names = [name.strip() for name in config.stages.split(",")]
+      left = stages_left(names, context)
       if distributed.is_first():
-        stack.enter_context(workdirs.claimed(workdir, fields))
-      distributed.wait_for_all("the workdir is claimed")
-      console.print(overview_of(context, names, left))
-      for name in left:
-        run_stage(name, context)
-      show_results(context)
+        stack.enter_context(workdirs.locked(workdir))
+        write_json(workdir / "config.json", context.fields)
+    distributed.check_alike(
+      "configs or data", str(workdirs.read_by(EVERYTHING, context.fields))
+    )
+    console.print(overview_of(context, names, left))
+    for name in left:
+      request.check(f"before {name}")
+      run_stage(name, context)
+    request.check("before the results")
+    show_results(context)
 
 
 def stages_left(names: Sequence[str], context: Context) -> list[str]:
   """Those to run, once it is sure that no config error stops one of them."""
   for name in names:
     check_choice("stage", name, STAGES)
+  if len(set(names)) < len(names):
+    raise ValueError(f"config.stages names one twice: {','.join(names)}")
   left = [n for n in names if not is_complete(context.workdir / n)]
   for i, name in enumerate(left):
-    stage = STAGES[name]
     there = is_complete(context.workdir / "teacher")
-    if stage.needs_teacher and not there and "teacher" not in left[:i]:
+    if STAGES[name].needs_teacher and not there and "teacher" not in left[:i]:
       raise ValueError(
         f"{name} needs a teacher, and {context.workdir / 'teacher'} is not "
         f"complete; run that stage first: --config.stages=teacher,{name}"
       )
+    job = STAGES[name].make(context, None)
     if context.is_trained(name):
-      check(
-        context.recipe(name), context.session, pairs=stage.pairs(context.config)
-      )
-    stage.make(context, None)
+      check(job, context.recipe(name), context.session)
+  used = names
+  if any(STAGES[name].needs_teacher for name in names):
+    used = ["teacher", *names]
+  for name in used:
+    workdirs.check_owner(context.workdir / name, context.read_by(name))
   return left
 
 
@@ -109,9 +139,18 @@ def run_stage(name: str, context: Context):
   if stage.needs_teacher:
     teacher = context.variables("teacher")["teacher"]
   job, directory = stage.make(context, teacher), context.workdir / name
+  fields = context.read_by(name)
+  with distributed.together():
+    if distributed.is_first():
+      workdirs.own(directory, fields)
   if context.is_trained(name):
-    recipe = context.recipe(name)
-    result = run_job(job, directory, recipe=recipe, session=session)
+    result = run_job(
+      job,
+      directory,
+      recipe=context.recipe(name),
+      session=session,
+      notes=fields,
+    )
   else:
     result = adopt(job, directory, session=session)
   session.say(f"{name}: {overview.in_words(result)}, in {directory}")
@@ -119,14 +158,15 @@ def run_stage(name: str, context: Context):
 
 def show_results(context: Context):
   made = {
-    name: context.variables(name)
-    for name in STAGES
-    if is_complete(context.workdir / name)
+    name: context.variables(name) for name in STAGES if context.is_current(name)
   }
   console = context.session.console
   rows = measure_on_test(context.session, context.swapnet, made)
   console.print(overview.of_results(rows))
-  console.print(overview.of_next_steps(context.workdir), soft_wrap=True)
+  missing = [name for name in STAGES if name not in made]
+  console.print(
+    overview.of_next_steps(context.workdir, missing), soft_wrap=True
+  )
 
 
 def overview_of(context: Context, names: Sequence[str], left: Sequence[str]):
@@ -165,6 +205,7 @@ def make_context(
     input_shape=dataset.image_shape,
     dtype=DTYPES[config.model.dtype],
     sync=config.model.sync_batch_norm,
+    seed=config.seed,
     devices=devices,
   )
   if config.imported.trains == "nothing" and (start is None or new_head):
@@ -173,8 +214,11 @@ def make_context(
       + ("its head is new" if new_head else "imported.path is empty")
       + '; use "head" or "all"'
     )
-  if not (mean and deviation):
+  if not (mean or deviation):
     mean, deviation = channel_statistics(dataset.train)
+  fields = config.to_dict()
+  fields["data"]["fingerprint"] = dataset.fingerprint
+  fields["imported"]["digest"] = digest(start) if start is not None else ""
   machine = {name: config[name] for name in Machine._fields if name in config}
   return Context(
     config,
@@ -188,6 +232,7 @@ def make_context(
     ),
     SwapNet.create(teacher, student, converter=config.model.converter),
     start,
+    workdirs.flat(fields),
   )
 
 
@@ -234,19 +279,33 @@ class Stage(NamedTuple):
   make: Callable[[Context, Any], Job]  # From the teacher's variables.
   makes: tuple[str, ...]  # The networks whose variables it makes.
   recipe: str  # The section of the config that says how it is trained.
+  reads: tuple[str, ...]  # Beside what all read; its results depend on it.
   needs_teacher: bool = False
-  pairs: Callable[[ConfigDict], bool] = lambda config: False
 
 
 STAGES = {
-  "teacher": Stage(_teacher, ("teacher",), "teacher"),
-  "student_plain": Stage(_student_plain, ("student",), "student"),
-  "student_kd": Stage(_student_kd, ("student",), "student", True),
+  "teacher": Stage(
+    _teacher, ("teacher",), "teacher", reads=("teacher.", "imported.")
+  ),
+  "student_plain": Stage(
+    _student_plain, ("student",), "student", reads=("student.",)
+  ),
+  "student_kd": Stage(
+    _student_kd,
+    ("student",),
+    "student",
+    reads=("student.", "objective.alpha", "objective.temperature"),
+    needs_teacher=True,
+  ),
   "distill": Stage(
     _distill,
     ("student", "converters"),
     "distill",
-    True,
-    lambda config: kinds.draws_pairs(config.cross, config.objective.sampler),
+    reads=(
+      *("distill.", "objective.", "cross", "fit_converters"),
+      "model.converter",
+    ),
+    needs_teacher=True,
   ),
 }
+EVERYTHING = tuple(part for stage in STAGES.values() for part in stage.reads)

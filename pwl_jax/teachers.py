@@ -10,7 +10,12 @@ from pwl_jax.interop import load_network, with_classes
 from pwl_jax.method.network import Network
 from pwl_jax.models.layers import Dtype
 from pwl_jax.models.sync import with_sync_axis
-from pwl_jax.training.artefacts import is_complete, load_variables, placed
+from pwl_jax.training.artefacts import (
+  is_complete,
+  load_result,
+  load_variables,
+  placed,
+)
 from pwl_jax.training.parallel import Devices, sharding
 from pwl_jax.training.step import AXIS
 
@@ -23,6 +28,7 @@ def make_networks(
   input_shape: tuple[int, ...],
   dtype: Dtype,
   sync: bool,
+  seed: int,
   devices: Devices,
 ) -> tuple[Network, Network, Any, bool]:
   """Teacher, student, the teacher's first variables, whether its head is new.
@@ -36,26 +42,37 @@ def make_networks(
     input_shape: of the images.
     dtype: to compute in.
     sync: batch norms see the batch of all devices.
+    seed: of a new head.
     devices: where the variables go.
   """
-  size = dict(num_classes=num_classes, input_shape=input_shape, dtype=dtype)
-  teacher, student = models.create_pair(preset, **size)
+  size = dict(input_shape=input_shape, dtype=dtype)
+  teacher, student = models.create_pair(preset, num_classes=num_classes, **size)
   start, new_head = None, False
-  if teacher_path and is_complete(pathlib.Path(teacher_path)):
-    shapes = {"teacher": teacher.abstract_variables()}
-    start = load_variables(
-      pathlib.Path(teacher_path), placed(shapes, sharding(devices))
-    )["teacher"]
-  elif teacher_path:
-    teacher, start = load_network(
-      teacher_path,
-      num_units=student.num_units,
-      input_shape=input_shape,
-      dtype=dtype,
-    )
+  if teacher_path:
+    path = pathlib.Path(teacher_path)
+    if is_complete(path):
+      teacher, start = _one_of_ours(path, preset, devices, **size)
+    elif is_complete(path / "teacher"):
+      raise ValueError(
+        f"{path} is a workdir; imported.path is that of its teacher, "
+        f"{path / 'teacher'}"
+      )
+    else:
+      teacher, start = load_network(path, num_units=student.num_units, **size)
     teacher, start, new_head = with_classes(
-      teacher, start, num_classes, jax.random.key(0)
+      teacher, start, num_classes, jax.random.key(seed)
     )
   axis = AXIS if sync else None
   teacher, student = (with_sync_axis(n, axis) for n in (teacher, student))
   return teacher, student, start, new_head
+
+
+def _one_of_ours(
+  path: pathlib.Path, preset: str, devices: Devices, **size
+) -> tuple[Network, Any]:
+  """The preset's teacher, as a teacher stage left it."""
+  num_classes = load_result(path)["num_classes"]
+  teacher = models.create(preset, "teacher", num_classes=num_classes, **size)
+  shapes = {"teacher": teacher.abstract_variables()}
+  found = load_variables(path, placed(shapes, sharding(devices)))
+  return teacher, found["teacher"]

@@ -1,50 +1,112 @@
-"""A workdir belongs to one config, and to one run at a time."""
+"""Who owns what in a workdir: a stage its config, a run the workdir.
+
+A stage keeps the fields that it reads beside what it makes, so that another
+config is noticed, and one that differs elsewhere may use what is there.
+"""
 
 import contextlib
 import fcntl
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pwl_jax.training.checkpoints import write_json
 
 CONFIG = "config.json"
-# What may change between two runs: none of these changes a result.
-FREE = (
-  "stages",
-  "parallel",
-  "steps_per_call",
-  "log_every",
-  "evaluation_batch",
-  "profile",
-  "data.data_dir",
-  "data.cache_dir",
-  "data.workers",
+TEACHER = "teacher.digest"  # Which teacher a student learned from.
+# What every stage reads, by field or by section.
+COMMON = (
+  "seed",
+  "evaluate_every",
+  "data.",
+  "augment.",
+  "model.preset",
+  "model.dtype",
+  "model.sync_batch_norm",
 )
+# Where things lie and how many hands work, which may change from run to run;
+# what lies there has a fingerprint of its own.
+FREE = ("data.data_dir", "data.cache_dir", "data.workers", "imported.path")
 
 
-def check_owner(workdir: pathlib.Path, fields: dict[str, Any]):
-  """Raises where the workdir was made with other fields; writes nothing."""
-  path = workdir / CONFIG
-  if not path.exists():
+def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Nested fields by their dotted names, as JSON would give them back."""
+  found = {}
+  for name, value in fields.items():
+    if isinstance(value, Mapping):
+      found |= flat(value, f"{prefix}{name}.")
+    else:
+      found[prefix + name] = value
+  return json.loads(json.dumps(found))
+
+
+def read_by(reads: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
+  """Those of the flat fields that a stage reads."""
+  return {
+    name: value
+    for name, value in fields.items()
+    if name not in FREE
+    and any(
+      name == part or (part.endswith(".") and name.startswith(part))
+      for part in (*COMMON, *reads)
+    )
+  }
+
+
+def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
+  """Raises where a stage was begun with other fields; writes nothing.
+
+  The teacher's digest is left out where it is not known yet.
+  """
+  found = _read(directory)
+  if found is None:
     return
-  found, given = json.loads(path.read_text()), _plain(fields)
   differing = [
-    f"{name}: {found.get(name)!r} there, {given.get(name)!r} now"
-    for name in sorted(found.keys() | given.keys())
-    if name not in FREE and found.get(name) != given.get(name)
+    f"{name}: {found.get(name)!r} there, {fields.get(name)!r} now"
+    for name in sorted(found.keys() | fields.keys())
+    if found.get(name) != fields.get(name)
+    and not (name == TEACHER and name not in fields)
   ]
   if differing:
     raise ValueError(
-      f"{workdir} belongs to another config; use another workdir, or change "
+      f"{directory} belongs to another config; use another workdir, or change "
       "back\n  " + "\n  ".join(differing)
     )
 
 
+def agrees(
+  directory: pathlib.Path, name: str, fields: Mapping[str, Any]
+) -> bool:
+  """Whether a stage was made with this value; true where there is none."""
+  found = _read(directory) or {}
+  return name not in fields or found.get(name) == fields[name]
+
+
+def _read(directory: pathlib.Path) -> dict[str, Any] | None:
+  path = directory / CONFIG
+  if not path.exists():
+    return None
+  try:
+    return json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(
+      f"{path} is damaged ({error}); move {directory} away to begin this "
+      "stage anew"
+    ) from error
+
+
+def own(directory: pathlib.Path, fields: Mapping[str, Any]):
+  """Makes the directory of a stage this config's."""
+  check_owner(directory, fields)
+  if not (directory / CONFIG).exists():
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / CONFIG, fields)
+
+
 @contextlib.contextmanager
-def claimed(workdir: pathlib.Path, fields: dict[str, Any]) -> Iterator[None]:
-  """Makes the workdir this config's, and keeps other runs out meanwhile."""
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+  """Makes the workdir, and keeps other runs out of it meanwhile."""
   workdir.mkdir(parents=True, exist_ok=True)
   with (workdir / "lock").open("w") as lock:
     try:
@@ -56,20 +118,4 @@ def claimed(workdir: pathlib.Path, fields: dict[str, Any]) -> Iterator[None]:
       ) from None
     except OSError:
       pass  # Some network file systems have no locks.
-    if not (workdir / CONFIG).exists():
-      write_json(workdir / CONFIG, _plain(fields))
     yield
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-  return json.loads(json.dumps(_flat(fields)))
-
-
-def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-  flat = {}
-  for name, value in fields.items():
-    if isinstance(value, dict):
-      flat |= _flat(value, f"{prefix}{name}.")
-    else:
-      flat[prefix + name] = value
-  return flat

@@ -24,6 +24,8 @@ ARGUMENTS = {
     ("vit,cifar10",),
     ("lenet5,cifar10",),
     ("vgg,cifar10,small",),
+    ("vit,cifar100,small",),
+    ("lenet5,cifar10,small",),
     ("resnet,cifar100,small",),
   ],
 }
@@ -128,7 +130,6 @@ def test_two_steps_of_every_stage(
     ("cifar", "resnet,cifar", "FAMILY,DATA"),
     ("cifar", "resnet,cifar10,tiny", "FAMILY,DATA"),
     ("cifar", "resnt,cifar10", "no family 'resnt'"),
-    ("cifar", "vit,cifar10,small", "for vgg, resnet"),
     ("imagenet", "vgg", "resnet, vit"),
   ],
 )

@@ -46,14 +46,15 @@ def start(workdir, *arguments):
 
 
 @contextlib.contextmanager
-def two(workdir, *arguments):
+def two(workdir, *arguments, second=()):
   """Two processes that find each other; ended where a test fails."""
   with socket.socket() as free:
     free.bind(("localhost", 0))
     port = free.getsockname()[1]
   shared = (f"--coordinator_address=localhost:{port}", "--num_processes=2")
   both = [
-    start(workdir, *shared, f"--process_id={i}", *arguments) for i in range(2)
+    start(workdir, *shared, f"--process_id={i}", *arguments, *own)
+    for i, own in enumerate(((), second))
   ]
   try:
     yield both
@@ -118,6 +119,22 @@ def test_two_processes_end_together_when_one_is_told(tmp_path):
   with two(tmp_path, *LONG) as both:
     assert exit_codes(*both) == [0, 0]
   assert is_complete(tmp_path / "teacher")
+
+
+@pytest.mark.parametrize(
+  "second,messages",
+  [
+    ("--config.seed=5", ["given different configs"] * 2),
+    ("--config.data.valid_share=0", ["another process", "valid_share of 0"]),
+  ],
+)
+def test_what_stops_one_of_two_processes_stops_both(tmp_path, second, messages):
+  with two(tmp_path / "run", second=[second]) as both:
+    for process, message in zip(both, messages, strict=True):
+      _, said = process.communicate(timeout=300)
+      assert process.returncode == 1 and message in said, said
+      assert "Traceback" not in said
+  assert not (tmp_path / "run" / "teacher").exists()
 
 
 def test_processes_that_do_not_fit_say_what_to_give(tmp_path):

@@ -1,7 +1,7 @@
 """Jobs: the same on any devices, after any interruption, in either wrapper."""
 
+import contextlib
 import dataclasses
-import gc
 import json
 import os
 import signal
@@ -21,7 +21,7 @@ from pwl_jax.training.artefacts import (
   load_variables,
   placed,
 )
-from pwl_jax.training.checkpoints import Damaged, Unfitting
+from pwl_jax.training.checkpoints import Damaged, RunCheckpoints, Unfitting
 from pwl_jax.training.interruption import Interrupted, Request, listening
 from pwl_jax.training.loop import Diverged
 from pwl_jax.training.parallel import check_batch, sharding
@@ -160,15 +160,18 @@ def test_an_interrupted_stream_equals_an_unbroken_one(tmp_path):
 
 def test_a_run_goes_on_on_other_devices(tmp_path):
   job = distill_job(cross_mode="all", sync_axis=AXIS)
-  request = Request()
-  request.name = "test"
-  with pytest.raises(Interrupted, match="step 1"):
-    run(job, tmp_path, devices=4, request=request)
+  with listening() as request, pytest.raises(Interrupted, match="step 1"):
+    run(Stopping(job, 0).job(), tmp_path, devices=4, request=request)
   assert run(job, tmp_path, devices=2)["steps"] == 10
 
 
-# Orbax leaves an event loop where it could not read; it is collected here.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_who_is_told_to_end_before_the_first_step_ends_there(tmp_path):
+  request = Request()
+  request.name = "SIGTERM"
+  with pytest.raises(Interrupted, match="before step 1"):
+    run(teacher_job(), tmp_path, request=request)
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
   """Bits that flip, which Orbax restores without a word."""
   job, said = teacher_job(), []
@@ -180,7 +183,6 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
   latest = broken / "checkpoints" / "6"
   spoil(latest)
   run(job, broken, report=said.append)
-  gc.collect()
   assert len(said) == 1 and str(latest) in said[0]
   assert (broken / "damaged" / "6").is_dir()  # Nothing is lost.
   assert trees_equal(made_by(tmp_path / "unbroken", job), made_by(broken, job))
@@ -197,14 +199,12 @@ def spoil(directory):
     path.write_bytes(bytes(content))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_where_every_checkpoint_is_damaged_nothing_is_trained(tmp_path):
   with listening() as request, pytest.raises(Interrupted):
     run(Stopping(teacher_job(), 2).job(), tmp_path, request=request)
   spoil(tmp_path / "checkpoints" / "3")
   with pytest.raises(Damaged, match=r"steps \[3\] are all damaged"):
     run(teacher_job(), tmp_path, report=lambda text: None)
-  gc.collect()
   assert run(teacher_job(), tmp_path)["steps"] == 10  # From its beginning.
 
 
@@ -239,10 +239,11 @@ def test_a_state_that_is_not_finite_is_never_saved(tmp_path, stopped):
     return loss(jax.tree.map(poison, params), *args)
 
   job = dataclasses.replace(job, loss_at=lambda step: spoiled)
-  recipe, request = RECIPE._replace(batch_size=180, epochs=1), Request()
+  recipe = RECIPE._replace(batch_size=180, epochs=2 if stopped else 1)
   if stopped:
-    recipe, request.name = recipe._replace(epochs=2), "test"
-  with pytest.raises(Diverged, match="not finite at step 1"):
+    job = Stopping(job, 0).job()
+  diverges = pytest.raises(Diverged, match="not finite at step 1")
+  with listening() as request, diverges:
     run(job, tmp_path, recipe=recipe, request=request)
   assert not list((tmp_path / "checkpoints").iterdir())
   assert not is_complete(tmp_path)
@@ -269,6 +270,34 @@ def test_the_best_step_is_kept_where_asked_for(tmp_path):
   assert len(found) == 4 and len(set(found.values())) > 1
   assert result["valid"]["accuracy"] == max(found.values())
   assert found[result["kept_step"]] == max(found.values())
+
+
+def test_where_the_best_step_is_damaged_another_one_is_kept(tmp_path):
+  said = []
+  with contextlib.closing(
+    RunCheckpoints(tmp_path / "checkpoints", report=said.append)
+  ) as checkpoints:
+    for step, accuracy in enumerate([0.5, 0.9, 0.6, 0.7]):
+      state = {"step": jnp.full(5, step)}
+      checkpoints.save(step, state, accuracy=accuracy)
+    checkpoints.wait()
+    assert checkpoints.steps() == [1, 2, 3]
+    abstract = placed(
+      jax.eval_shape(lambda: state), sharding(jax.devices()[:1])
+    )
+    assert checkpoints.restore_best(abstract)["step"][0] == 1
+    spoil(tmp_path / "checkpoints" / "1")
+    assert checkpoints.restore_best(abstract)["step"][0] == 3
+  assert len(said) == 1 and "checkpoints/1 is damaged" in said[0]
+
+
+def test_a_checkpoint_says_what_it_is_of(tmp_path):
+  notes = {"seed": 3, "data.name": "colours"}
+  with contextlib.closing(RunCheckpoints(tmp_path, notes=notes)) as checkpoints:
+    checkpoints.save(7, {"x": jnp.ones(2)})
+    checkpoints.wait()
+  path = tmp_path / "7" / "notes" / "metadata"
+  assert json.loads(path.read_text()) == {**notes, "step": 7}
 
 
 def metrics(directory):

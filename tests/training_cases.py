@@ -10,10 +10,11 @@ from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.training.artefacts import load_variables, placed
 from pwl_jax.training.interruption import Request
-from pwl_jax.training.job import Job, run_job
+from pwl_jax.training.job import Job
 from pwl_jax.training.losses import classification_loss, distillation_loss
 from pwl_jax.training.parallel import sharding
 from pwl_jax.training.recipe import Recipe
+from pwl_jax.training.running import run_job
 from pwl_jax.training.session import Data, Machine, Session
 
 

@@ -19,7 +19,6 @@ import numpy as np
 TEST_SHARE = 0.2  # Of a set that has no test split of its own.
 STATISTICS_SAMPLE = 2048  # Examples of a stream; a set in memory counts whole.
 FINGERPRINT_SAMPLE = 64  # Images.
-MAX_CLASSES = 1_000_000  # More are no classes but some other number.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +105,7 @@ def make_dataset(
   for title, split in given.items():
     _check_form(f"{name}, {title} split", split)
   if class_names is None:
-    highest = max(int(split.labels.max()) for split in given.values())
-    class_names = [str(i) for i in range(min(highest + 1, MAX_CLASSES))]
+    class_names = _found_classes(name, train.labels)
   for title, split in given.items():
     _check_labels(f"{name}, {title} split", split, len(class_names))
   if test is None:
@@ -125,6 +123,18 @@ def make_dataset(
       f"and {len(test)} to test on; take more examples, or another share"
     )
   return Dataset(name, tuple(class_names), rest, valid, test)
+
+
+def _found_classes(name: str, labels: np.ndarray) -> list[str]:
+  """Numbers as names; a gap is a mistake more often than a class."""
+  found = np.unique(labels)
+  if found.tolist() != list(range(len(found))):
+    raise ValueError(
+      f"{name}, train split: labels go from {found[0]} to {found[-1]}, and "
+      f"{len(found)} of them are used; classes are numbered from 0 without "
+      "gaps, and each has training examples"
+    )
+  return [str(i) for i in found]
 
 
 def _divide(whole: Any, share: float, *, in_order: bool = False) -> tuple:

@@ -34,14 +34,14 @@ def random_pass(
       "key=jax.random.key(seed), or name one composition, or use "
       'cross_mode="all"'
     )
-  masks, teacher_counts = get_sampler(sampler)
+  sampler = get_sampler(sampler)
   shape = len(x), swapnet.num_units
   return mixed_pass(
     swapnet,
     variables,
     x,
-    masks(mask_key, *shape),
-    teacher_counts(*shape),
+    sampler.masks(mask_key, *shape),
+    sampler.teacher_counts(*shape),
     train=train,
     key=key,
   )

@@ -119,7 +119,11 @@ class Network:
 
   def abstract_variables(self) -> dict[str, Any]:
     """The variables' shapes and dtypes, without computing any of them."""
-    return jax.tree.map(lambda leaf: leaf, self._traced[0])  # A copy.
+    # Copies, one by one: tree.map would sort unit10 in front of unit2.
+    return {
+      name: jax.tree.map(lambda leaf: leaf, unit)
+      for name, unit in self._traced[0].items()
+    }
 
   def apply(
     self,

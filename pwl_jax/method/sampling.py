@@ -29,6 +29,7 @@ class Sampler(NamedTuple):
 
   masks: Callable[[jax.Array, int, int], jax.Array]  # key, b, N -> bool[b, N]
   teacher_counts: Callable[[int, int], tuple[int, ...]]  # b, N -> N counts
+  pairs: bool = False  # Whether b has to be even.
 
 
 def get_sampler(sampler: str | Sampler) -> Sampler:
@@ -102,7 +103,7 @@ def _paired(draw) -> Sampler:
         "drop the last incomplete batch"
       )
 
-  return Sampler(masks, teacher_counts)
+  return Sampler(masks, teacher_counts, pairs=True)
 
 
 def _quotas(family: Callable[[int], list[str]]) -> Sampler:

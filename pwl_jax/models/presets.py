@@ -130,6 +130,14 @@ PRESETS: dict[str, Preset] = {
     image=(32, 32, 3),
     num_classes=10,
   ),
+  "small_vit": Preset(
+    build=vit,
+    common=dict(patch=4, num_layers=6, layers_per_unit=2, heads=4),
+    teacher=Size(460_906, width=96, mlp_width=192),
+    student=Size(55_338, width=32, mlp_width=64),
+    image=(32, 32, 3),
+    num_classes=10,
+  ),
   # For the embedded digits: a student so small that it shows.
   "digits_resnet": Preset(
     build=resnet,

@@ -4,6 +4,7 @@
 written last, says that it is complete and what was reached.
 """
 
+import hashlib
 import json
 import pathlib
 from typing import Any
@@ -11,17 +12,32 @@ from typing import Any
 import jax
 
 from pwl_jax.training import distributed
-from pwl_jax.training.checkpoints import load_tree, save_tree, write_json
+from pwl_jax.training.checkpoints import (
+  digests,
+  load_tree,
+  save_tree,
+  write_json,
+)
 
 RESULT = "result.json"
 
 
-def finish(directory: pathlib.Path, variables: dict, result: dict[str, Any]):
+def finish(
+  directory: pathlib.Path, variables: dict, result: dict[str, Any]
+) -> dict[str, Any]:
   """Writes what was made, and last of all that it is complete."""
   save_tree(directory / "variables", variables)
+  result = {**result, "digest": digest(variables)}
   if distributed.is_first():
     write_json(directory / RESULT, result)
   distributed.wait_for_all(f"{directory} is complete")
+  return result
+
+
+def digest(variables: Any) -> str:
+  """Of all arrays and their names."""
+  text = json.dumps(digests(variables), sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_complete(directory: pathlib.Path) -> bool:

@@ -6,10 +6,12 @@ each leaf was: its dtype, its shape and a digest of its bytes, taken before it
 was written. Nothing is returned that does not match.
 """
 
+import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -71,9 +73,15 @@ class RunCheckpoints:
   """The checkpoints of a run that goes on: the latest two and the best."""
 
   def __init__(
-    self, directory: pathlib.Path, *, report: Callable[[str], None] = print
+    self,
+    directory: pathlib.Path,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    report: Callable[[str], None] = print,
   ):
+    """`notes` lie in every checkpoint, for who finds one."""
     self._directory, self._report = directory, report
+    self._notes = dict(notes or {})
     policies = checkpoint_managers
     best = policies.BestN(
       get_metric_fn=_accuracy, n=1, keep_checkpoints_without_metrics=False
@@ -96,7 +104,7 @@ class RunCheckpoints:
       return
     self._manager.save(
       step,
-      args=_to_save(state),
+      args=_to_save(state, notes={**self._notes, "step": step}),
       metrics=None if accuracy is None else {"accuracy": accuracy},
     )
 
@@ -109,23 +117,27 @@ class RunCheckpoints:
   def steps(self) -> list[int]:
     return sorted(self._manager.all_steps())
 
-  def best_step(self) -> int | None:
-    return self._manager.best_step()
-
   def restore_latest(self, abstract: Any) -> Any | None:
-    """The latest state that is whole, or None where there is no checkpoint.
+    """The latest state that is whole, or None where there is no checkpoint."""
+    return self._restore_first(self.steps()[::-1], abstract)
 
-    One that is damaged is named, and put aside for whoever wants to know why.
-    """
-    steps = self.steps()
-    for step in reversed(steps):
+  def restore_best(self, abstract: Any) -> Any:
+    """The state with the best held-out accuracy; of those that are whole."""
+    steps = sorted(self.steps(), reverse=True)
+    best = self._manager.best_step()
+    steps.sort(key=lambda step: step != best)
+    return self._restore_first(steps, abstract)
+
+  def _restore_first(self, steps: Sequence[int], abstract: Any) -> Any | None:
+    """One that is damaged is put aside for whoever wants to know why."""
+    for step in steps:
       try:
         return self.restore(step, abstract)
       except Damaged as error:
         aside = self._put_aside(step)
         self._report(
           f"checkpoint {self._directory / str(step)} is damaged and cannot be "
-          f"used: {error}. It is now {aside}; the one before it is tried"
+          f"used: {error}. It is now {aside}; another one is tried"
         )
     if steps:
       raise Damaged(
@@ -154,9 +166,13 @@ class RunCheckpoints:
     return aside
 
 
-def _to_save(tree: Any) -> ocp.args.Composite:
+def _to_save(
+  tree: Any, notes: Mapping[str, Any] | None = None
+) -> ocp.args.Composite:
   return ocp.args.Composite(
-    tree=ocp.args.StandardSave(tree), leaves=ocp.args.JsonSave(digests(tree))
+    tree=ocp.args.StandardSave(tree),
+    leaves=ocp.args.JsonSave(digests(tree)),
+    notes=ocp.args.JsonSave(dict(notes or {})),
   )
 
 
@@ -209,8 +225,22 @@ def _read(function: Callable, where: pathlib.Path) -> Any:
   except Exception as error:
     if "RESOURCE_EXHAUSTED" in str(error):
       raise
-    reason = (str(error).splitlines() or [repr(error)])[0][:200]
-    raise Damaged(f"{where} cannot be read: {reason}") from error
+    _ignore_closed_loops()
+    reason = (str(error).splitlines() or [repr(error)])[0]
+    reason = reason.split(" [", 1)[0].split(": <", 1)[0][:200]
+    raise Damaged(f"{where} cannot be read: {reason}") from None
+
+
+@functools.cache  # Once in a process.
+def _ignore_closed_loops():
+  """What Orbax still had under way where it failed complains much later."""
+  earlier = sys.unraisablehook
+
+  def hook(unraisable):
+    if str(unraisable.exc_value) != "Event loop is closed":
+      earlier(unraisable)
+
+  sys.unraisablehook = hook
 
 
 def _first_difference(found: dict[str, str], wanted: dict[str, str]) -> str:

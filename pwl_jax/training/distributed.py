@@ -3,7 +3,10 @@
 With one process everything here is plain and immediate.
 """
 
+import contextlib
+import hashlib
 import os
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -63,6 +66,30 @@ def all_agree(verdict: bool) -> bool:
   if jax.process_count() == 1:
     return verdict
   return bool(np.all(multihost_utils.process_allgather(np.asarray(verdict))))
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+  """What fails within in one process fails in all: none is left waiting."""
+  try:
+    yield
+  except Exception:
+    all_agree(False)
+    raise
+  if not all_agree(True):
+    raise ValueError("another process cannot go on; its output says why")
+
+
+def check_alike(what: str, text: str):
+  """Raises where the processes of a run were given different things."""
+  digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+  if jax.process_count() > 1:
+    found = multihost_utils.process_allgather(digest)
+    if (found != digest).any():
+      raise ValueError(
+        f"the processes of this run were given different {what}; give all of "
+        "them the same"
+      )
 
 
 def wait_for_all(name: str):

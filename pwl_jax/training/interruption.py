@@ -1,8 +1,9 @@
 """Ending between two steps when asked to, so that a run can be continued.
 
 Clusters that take a machine back send SIGTERM first; Ctrl-C is the same
-request from a person. The second one ends at once. Of several processes one
-may be told alone: jax tells the others, and they agree on the step to end at.
+request from a person. The second one ends at once, but not where there are
+several processes: of them one may be told alone, jax tells the others, and
+they agree on the step to end at.
 """
 
 import contextlib
@@ -28,20 +29,25 @@ class Request:
     self.name: str | None = None
 
   def reached(self) -> bool:
-    """To be asked once after every dispatch, by every process."""
+    """To be asked at the same places by every process."""
     return self.name is not None
+
+  def check(self, where: str):
+    """Ends the run here, where nothing has to be saved."""
+    if self.reached():
+      raise Interrupted(f"{self.name} {where}")
 
 
 class ClusterRequest(Request):
-  """Asked of any process, true in all of them after the same dispatch."""
+  """Asked of any process, true in all of them at the same place."""
 
   def __init__(self):
     super().__init__()
-    self._dispatches = 0
+    self._asked = 0
 
   def reached(self) -> bool:
-    self._dispatches += 1
-    if multihost_utils.reached_preemption_sync_point(self._dispatches):
+    self._asked += 1
+    if multihost_utils.reached_preemption_sync_point(self._asked):
       self.name = "SIGTERM"
     return super().reached()
 

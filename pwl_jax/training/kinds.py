@@ -96,6 +96,13 @@ def distill_job(
     del variables["teacher"]
     return variables
 
+  sampler = sampling.get_sampler(options.get("sampler", "paper"))
+  draws = cross == "mixed" and swapnet.num_units > 1
+
+  def check_rows(rows):
+    if draws:
+      sampler.teacher_counts(rows, swapnet.num_units)
+
   return Job(
     name=name,
     loss_at=_losses(swapnet, cross, seed, options),
@@ -103,12 +110,9 @@ def distill_job(
     start=teacher,
     frozen={"teacher": teacher},
     logits=lambda variables, x: swapnet.student.logits(variables["student"], x),
+    pairs=draws and sampler.pairs,
+    check_rows=check_rows,
   )
-
-
-def draws_pairs(cross: str, sampler: str) -> bool:
-  """Whether examples get complementary compositions, two by two."""
-  return cross == "mixed" and sampler != "prefix"
 
 
 def _losses(

@@ -63,6 +63,7 @@ class Loop:
     and `key` the root of all randomness.
     """
     rhythm, step, first = self.rhythm, int(state.step), True
+    self.request.check(f"before step {step + 1}")
     while step < rhythm.num_steps:
       times = rhythm.times(step)
       run = self.step_at(step, times)

@@ -5,6 +5,7 @@ import jax
 from pwl_jax.data.batches import steps_per_epoch
 from pwl_jax.data.dataset import Dataset, Split
 from pwl_jax.training import parallel
+from pwl_jax.training.job import Job
 from pwl_jax.training.loop import Rhythm
 from pwl_jax.training.recipe import Recipe, make_tx
 from pwl_jax.training.session import Machine, Session
@@ -39,7 +40,7 @@ def count_steps(recipe: Recipe, dataset: Dataset) -> int:
   return recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch_size)
 
 
-def check(recipe: Recipe, session: Session, *, pairs: bool):
+def check(job: Job, recipe: Recipe, session: Session):
   """Raises, before anything is written, what a job would raise later."""
   data, machine = session.data, session.machine
   devices, train = machine.devices, data.dataset.train
@@ -47,12 +48,14 @@ def check(recipe: Recipe, session: Session, *, pairs: bool):
   parallel.check_batch(
     recipe.batch_size,
     len(devices),
-    pairs=pairs or data.changes.get("mixup_alpha", 0) > 0,
+    pairs=job.pairs or data.changes.get("mixup_alpha", 0) > 0,
   )
   each = steps_per_epoch(len(train), recipe.batch_size)
   make_rhythm(recipe, each, machine, streamed=not isinstance(train, Split))
   make_tx(recipe, each)
   rows = recipe.batch_size // len(devices)
+  job.check_rows(rows)
+  data.check()
   prepare = data.prepare(recipe.label_smoothing)
   jax.eval_shape(
     lambda images, labels, key: prepare(

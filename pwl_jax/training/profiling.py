@@ -12,7 +12,10 @@ WARM = 3  # Dispatches before it: the first compile, and are no example.
 
 @contextlib.contextmanager
 def profiling(
-  step_at: Callable, directory: pathlib.Path, dispatches: int
+  step_at: Callable,
+  directory: pathlib.Path,
+  dispatches: int,
+  say: Callable[[str], None],
 ) -> Iterator[Callable]:
   """Gives `step_at` again, with so many dispatches traced; none if 0."""
   trace, count = contextlib.ExitStack(), itertools.count(1)
@@ -36,3 +39,8 @@ def profiling(
 
   with trace:
     yield traced_at if dispatches else step_at
+  if dispatches and next(count) <= WARM + dispatches:
+    say(
+      f"fewer than {WARM + dispatches} dispatches were made, so not all "
+      f"{dispatches} that config.profile asks for are in {directory}"
+    )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
@@ -50,6 +51,23 @@ class Data:
 
   def normalise(self, images: jax.Array) -> jax.Array:
     return normalise(images, self.mean, self.deviation)
+
+  def check(self):
+    """Raises where numbers make no sense, or do not fit the images."""
+    channels = self.dataset.image_shape[-1]
+    for name, values in (("mean", self.mean), ("deviation", self.deviation)):
+      if len(values) != channels or not np.isfinite(values).all():
+        raise ValueError(
+          f"data.{name} is {tuple(values)}, but the images have {channels} "
+          f"channels; give {channels} numbers, or () for both mean and "
+          "deviation to measure them"
+        )
+    if min(self.deviation) <= 0:
+      raise ValueError(
+        f"data.deviation is {tuple(self.deviation)}; all have to be above 0"
+      )
+    for name, value in self.changes.items():
+      check_range(f"augment.{name}", value, 0)
 
   def prepare(self, label_smoothing: float) -> Callable:
     return make_prepare(
