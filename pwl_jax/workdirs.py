@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pwl_jax.training.checkpoints import write_json
+from pwl_jax.training.trees import write_json
 
 CONFIG = "config.json"
 TEACHER = "teacher.digest"  # Which teacher a student learned from.

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from pwl_jax import stages, workdirs
+from pwl_jax import pipeline, stages, workdirs
 from pwl_jax.interop import load_network
 from pwl_jax.training.artefacts import (
   is_complete,
@@ -29,7 +29,7 @@ def test_every_stage_once_and_not_again(tmp_path, capsys):
   config = get_config()
   stages.run(config, tmp_path)
   printed = capsys.readouterr().out
-  for name in stages.STAGES:
+  for name in pipeline.STAGES:
     result = load_result(tmp_path / name)
     assert result["steps"] == 3 and 0 <= result["valid"]["accuracy"] <= 1
     assert f"{name}: " in printed

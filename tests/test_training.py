@@ -21,11 +21,12 @@ from pwl_jax.training.artefacts import (
   load_variables,
   placed,
 )
-from pwl_jax.training.checkpoints import Damaged, RunCheckpoints, Unfitting
+from pwl_jax.training.checkpoints import RunCheckpoints
 from pwl_jax.training.interruption import Interrupted, Request, listening
 from pwl_jax.training.loop import Diverged
 from pwl_jax.training.parallel import check_batch, sharding
 from pwl_jax.training.step import AXIS
+from pwl_jax.training.trees import Damaged, Unfitting
 from tests import toy_sets
 from tests.cases import assert_close, draw, trees_equal
 from tests.toy_sets import write_set

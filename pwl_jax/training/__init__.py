@@ -1,7 +1,8 @@
 """Training: pure per-device steps, and what goes on around them.
 
+job           what is trained, apart from where and on what
 kinds         the jobs of the pipeline
-job           one trained network, from first variables to its artefact
+running       runs a job, from first variables to its artefact
 session       what all jobs of one command share
 planning      what a recipe, the data and the machine mean together
 recipe        how something is trained, in plain numbers
@@ -11,7 +12,8 @@ step          one training step of one device
 parallel      that step on all devices
 loop          steps, reports, evaluations, checkpoints
 accuracy      a whole split, where every example counts once
-checkpoints   trees on disk, verified by digest
+checkpoints   those of a run that goes on
+trees         arrays on disk, verified by digest
 artefacts     what a complete job leaves
 interruption  signals that ask for the end
 distributed   several processes as one run

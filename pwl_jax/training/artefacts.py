@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from pwl_jax.training import distributed
-from pwl_jax.training.checkpoints import (
+from pwl_jax.training.trees import (
   digests,
   load_tree,
   save_tree,
