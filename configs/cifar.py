@@ -8,6 +8,12 @@ cifar100; and `small` for a version that a CPU can train, with narrow networks
 and few epochs. The data set has to be prepared in DIR, once:
 
   python -m pwl_jax.data.prepare cifar10 --data_dir=DIR
+
+Reached by resnet,cifar10,small (701,466 parameters teach 78,954) on the 10,000
+test images, in 81 minutes on two CPU cores that had other work too: teacher
+79.7 %, student plain 70.8 %, student with plain distillation 74.7 %, swap
+network SSSS 75.2, TSSS 74.9, TTSS 76.1, TTTS 78.4, TTTT 79.7 %. The images were
+JPEGs made from the originals, 38.6 dB from them on average.
 """
 
 from pwl_jax.config import default_config
