@@ -25,6 +25,7 @@ from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.layers import DTYPES
 from pwl_jax.training import kinds
 from pwl_jax.training.interruption import Request
+from pwl_jax.training.job import Job
 from pwl_jax.training.planning import check
 from pwl_jax.training.recipe import Recipe, make_tx
 from pwl_jax.training.running import first_state, make_steps, training_key
@@ -34,11 +35,11 @@ BASE = "student_kd"
 AUGMENT = dict(crop=4, flip=True, rotate=15.0)
 
 
-def make_cases(swapnet: SwapNet, session: Session, recipe: Recipe) -> dict:
-  """Name -> a function that makes one step and returns its metrics."""
+def make_jobs(swapnet: SwapNet) -> dict[str, Job]:
+  """What is trained in each case."""
   teacher = jax.jit(swapnet.teacher.init)(jax.random.key(1))
   distill = functools.partial(kinds.distill_job, fit_converters=False)
-  jobs = {
+  return {
     "teacher": kinds.plain_job("teacher", swapnet.teacher, "teacher"),
     "student_plain": kinds.plain_job("plain", swapnet.student, "student"),
     BASE: kinds.kd_job("kd", swapnet, teacher),
@@ -46,13 +47,10 @@ def make_cases(swapnet: SwapNet, session: Session, recipe: Recipe) -> dict:
     "distill_all": distill("all", swapnet, teacher, cross="all"),
     "distill_per_batch": distill("one", swapnet, teacher, cross="per_batch"),
   }
-  feed = session.feed(recipe.batch_size)
-  return {
-    name: _repeated(job, feed, session, recipe) for name, job in jobs.items()
-  }
 
 
-def _repeated(job, feed, session, recipe):
+def repeated(job, feed, session, recipe):
+  """A function that makes one more step and returns its metrics."""
   tx = make_tx(recipe, feed.steps_per_epoch)
   fresh, _ = first_state(job, tx, recipe, session)
   step_at = make_steps(job, tx, feed, recipe, session)
@@ -67,7 +65,7 @@ def _repeated(job, feed, session, recipe):
   return once
 
 
-def main():
+def main(argv: list[str] | None = None):
   parser = argparse.ArgumentParser(
     prog="python -m benchmarks.step", description=__doc__.split("\n")[0]
   )
@@ -77,11 +75,17 @@ def main():
   parser.add_argument("--dtype", default="float32", choices=DTYPES)
   parser.add_argument("--cases", help="those to time, separated by commas")
   parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
-  given = parser.parse_args()
+  given = parser.parse_args(argv)
+  found = measure(given)
+  show(given, found)
+  if given.json:
+    given.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def measure(given: argparse.Namespace) -> dict[str, dict[str, float]]:
   preset = models.PRESETS[given.preset]
   sizes = "x".join(map(str, (4 * given.batch_size, *preset.image)))
   dataset = make_synthetic(f"{sizes}/{preset.num_classes}")
-  networks = models.create_pair(given.preset, dtype=DTYPES[given.dtype])
   session = Session(
     Data(dataset, *channel_statistics(dataset.train), AUGMENT),
     Machine(jax.devices()),
@@ -90,19 +94,19 @@ def main():
     request=Request(),
   )
   recipe = Recipe(epochs=1, batch_size=given.batch_size)
-  check(kinds.plain_job("teacher", networks[0], "teacher"), recipe, session)
-  cases = make_cases(SwapNet.create(*networks), session, recipe)
-  chosen = given.cases.split(",") if given.cases else cases
+  networks = models.create_pair(given.preset, dtype=DTYPES[given.dtype])
+  jobs = make_jobs(SwapNet.create(*networks))
+  chosen = given.cases.split(",") if given.cases else jobs
   for name in chosen:
-    check_choice("case", name, cases)
-  cases = {name: cases[name] for name in dict.fromkeys([BASE, *chosen])}
-  found = {
+    check_choice("case", name, jobs)
+  feed, cases = session.feed(recipe.batch_size), {}
+  for name in dict.fromkeys([BASE, *chosen]):
+    check(jobs[name], recipe, session)
+    cases[name] = repeated(jobs[name], feed, session, recipe)
+  return {
     name: summary(seconds)
     for name, seconds in in_turns(cases, rounds=given.rounds).items()
   }
-  show(given, found)
-  if given.json:
-    given.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def show(given: argparse.Namespace, found: dict[str, dict[str, float]]):
