@@ -13,6 +13,7 @@ import jax
 
 from pwl_jax.training import distributed
 from pwl_jax.training.trees import (
+  Leaves,
   digests,
   load_tree,
   save_tree,
@@ -26,8 +27,8 @@ def finish(
   directory: pathlib.Path, variables: dict, result: dict[str, Any]
 ) -> dict[str, Any]:
   """Writes what was made, and last of all that it is complete."""
-  save_tree(directory / "variables", variables)
-  result = {**result, "digest": digest(variables)}
+  leaves = save_tree(directory / "variables", variables)
+  result = {**result, "digest": _digest_of(leaves)}
   if distributed.is_first():
     write_json(directory / RESULT, result)
   distributed.wait_for_all(f"{directory} is complete")
@@ -36,7 +37,11 @@ def finish(
 
 def digest(variables: Any) -> str:
   """Of all arrays and their names."""
-  text = json.dumps(digests(variables), sort_keys=True)
+  return _digest_of(digests(variables))
+
+
+def _digest_of(leaves: Leaves) -> str:
+  text = json.dumps(leaves, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from pwl_jax.training.distributed import is_first, wait_for_all
-from pwl_jax.training.trees import Damaged, load, to_save
+from pwl_jax.training.trees import Damaged, digests, load, to_save
 
 
 class RunCheckpoints:
@@ -46,7 +46,7 @@ class RunCheckpoints:
       return
     self._manager.save(
       step,
-      args=to_save(state, notes={**self._notes, "step": step}),
+      args=to_save(state, digests(state), {**self._notes, "step": step}),
       metrics=None if accuracy is None else {"accuracy": accuracy},
     )
 

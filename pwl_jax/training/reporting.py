@@ -21,7 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-PARTS = ("hard", "soft", "feature", "reconstruction", "cross")
+from pwl_jax.method.objective import PARTS
+from pwl_jax.training.trees import write_whole
 
 
 class Reporter:
@@ -175,9 +176,7 @@ def _cut_back(path: pathlib.Path, step: int) -> float:
     if found["step"] <= step:
       kept.append(line)
       seconds = found.get("seconds", seconds)
-  temporary = path.with_suffix(".tmp")
-  temporary.write_text("".join(f"{line}\n" for line in kept))
-  temporary.replace(path)
+  write_whole(path, "".join(f"{line}\n" for line in kept))
   return seconds
 
 

@@ -81,7 +81,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-  """Plain values; jobs are run with it, see `job.py`."""
+  """Plain values; jobs are run with it, see `running.py`."""
 
   data: Data
   machine: Machine

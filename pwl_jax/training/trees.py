@@ -50,10 +50,12 @@ def digests(tree: Any) -> Leaves:
   return found
 
 
-def save_tree(path: pathlib.Path, tree: Any):
+def save_tree(path: pathlib.Path, tree: Any) -> Leaves:
   """Writes a tree whole or not at all, over an older one if there is one."""
+  leaves = digests(tree)
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-    checkpointer.save(path.absolute(), args=to_save(tree), force=True)
+    checkpointer.save(path.absolute(), args=to_save(tree, leaves), force=True)
+  return leaves
 
 
 def load_tree(path: pathlib.Path, abstract: Any) -> Any:
@@ -69,11 +71,11 @@ def load_tree(path: pathlib.Path, abstract: Any) -> Any:
 
 
 def to_save(
-  tree: Any, notes: Mapping[str, Any] | None = None
+  tree: Any, leaves: Leaves, notes: Mapping[str, Any] | None = None
 ) -> ocp.args.Composite:
   return ocp.args.Composite(
     tree=ocp.args.StandardSave(tree),
-    leaves=ocp.args.JsonSave(digests(tree)),
+    leaves=ocp.args.JsonSave(leaves),
     notes=ocp.args.JsonSave(dict(notes or {})),
   )
 
@@ -157,8 +159,13 @@ def _first_difference(found: dict[str, str], wanted: dict[str, str]) -> str:
 
 def write_json(path: pathlib.Path, value: Any):
   """Whole or not at all; only numbers that JSON has."""
+  write_whole(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_whole(path: pathlib.Path, text: str):
+  """The file has all of the text, or what it had before."""
   temporary = path.with_suffix(".tmp")
-  temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+  temporary.write_text(text)
   temporary.replace(path)
 
 
