@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pwl_jax.method.checks import check_choice
 
 TEACHER, STUDENT = "T", "S"
+ROLES = {TEACHER: "teacher", STUDENT: "student"}  # The keys of variables.
 
 
 def validate(composition: str, num_units: int) -> str:

@@ -132,11 +132,16 @@ class SwapNet:
 
   def encode(self, variables: Variables, i: int, feature):
     """Teacher's width -> student's, at boundary i."""
-    return self._convert("encode", variables, i, feature)
+    return self._apply_converter("encode", variables, i, feature)
 
   def decode(self, variables: Variables, i: int, feature):
     """Student's width -> teacher's, at boundary i."""
-    return self._convert("decode", variables, i, feature)
+    return self._apply_converter("decode", variables, i, feature)
+
+  def convert(self, variables: Variables, i: int, letter: str, feature):
+    """To the width of the network that `letter` names, at boundary i."""
+    to = self.decode if letter == compositions.TEACHER else self.encode
+    return to(variables, i, feature)
 
   def compose(
     self,
@@ -176,8 +181,7 @@ class SwapNet:
     for i in range(start, self.num_units):
       letter = composition[i]
       if i and letter != composition[i - 1]:
-        convert = self.decode if letter == compositions.TEACHER else self.encode
-        feature = convert(variables, i - 1, feature)
+        feature = self.convert(variables, i - 1, letter, feature)
       feature, stats = self.run_unit(
         variables, i, letter, feature, train=train, key=key
       )
@@ -199,19 +203,20 @@ class SwapNet:
 
     The stats are keyed by unit, and empty where the unit did not train.
     """
-    is_teacher = letter == compositions.TEACHER
-    network, role = (
-      (self.teacher, "teacher") if is_teacher else (self.student, "student")
-    )
-    name, train = unit_name(i), train and not is_teacher
+    train = train and letter != compositions.TEACHER
+    unit, own = self.unit(variables, i, letter)
     output, stats = apply_unit(
-      network.units[i],
-      variables[role][name],
-      feature,
-      train=train,
-      key=unit_key(key, i),
+      unit, own, feature, train=train, key=unit_key(key, i)
     )
-    return output, ({name: stats} if train else {})
+    return output, ({unit_name(i): stats} if train else {})
+
+  def unit(
+    self, variables: Variables, i: int, letter: str
+  ) -> tuple[nn.Module, Variables]:
+    """Unit i of the network that `letter` names, and its variables."""
+    role = compositions.ROLES[letter]
+    network = self.teacher if role == "teacher" else self.student
+    return network.units[i], variables[role][unit_name(i)]
 
   def logits(
     self, variables: Variables, x: jax.Array, composition: str
@@ -219,7 +224,9 @@ class SwapNet:
     """[b, h, w, c] -> [b, k] by a composition such as "TTSS"."""
     return self.compose(variables, x, composition).logits
 
-  def _convert(self, method: str, variables: Variables, i: int, feature):
+  def _apply_converter(
+    self, method: str, variables: Variables, i: int, feature
+  ):
     return self.converters[i].apply(
       variables["converters"][boundary_name(i)], feature, method=method
     )

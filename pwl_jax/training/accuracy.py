@@ -38,6 +38,11 @@ class Batches:
     """Examples, not batches."""
     return self._num_examples
 
+  @property
+  def count(self) -> int:
+    """Batches."""
+    return self._count
+
   def __iter__(self) -> Iterator[tuple[jax.Array, ...]]:
     """Images, labels, and 1 for an example or 0 for padding."""
     return iter(self._put() if self._kept is None else self._kept)

@@ -45,6 +45,11 @@ def _digest_of(leaves: Leaves) -> str:
   return hashlib.sha256(text.encode()).hexdigest()
 
 
+def unfinish(directory: pathlib.Path):
+  """What is there is about to be made anew, and complete no more."""
+  (directory / RESULT).unlink(missing_ok=True)
+
+
 def is_complete(directory: pathlib.Path) -> bool:
   return (directory / RESULT).exists()
 

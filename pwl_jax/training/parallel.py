@@ -119,18 +119,38 @@ def _shard_mapped(step, devices, apart):
       arrays = jax.tree.map(lambda part: part[0], arrays)
     return step(state, frozen, arrays, key)
 
-  everywhere = PartitionSpec()
-  arrays = PartitionSpec(AXIS) if apart else everywhere
+  return on_all(
+    with_own_part, devices, apart=(False, False, apart, False), donate=0
+  )
+
+
+def on_all(
+  function: Callable,
+  devices: Devices,
+  *,
+  apart: Sequence[bool],
+  donate: int | tuple[int, ...] = (),
+) -> Callable:
+  """A per-device function on all devices, which see each other along AXIS.
+
+  Args:
+    function: what it returns has to be the same on all of them.
+    devices: of all processes.
+    apart: for each argument, whether every device gets its part of the first
+      axis, or all of them the whole.
+    donate: the arguments whose arrays are given away.
+  """
+  whole, part = PartitionSpec(), PartitionSpec(AXIS)
   return jax.jit(
     jax.shard_map(
-      with_own_part,
+      function,
       mesh=Mesh(devices, (AXIS,)),
-      in_specs=(everywhere, everywhere, arrays, everywhere),
-      out_specs=everywhere,
+      in_specs=tuple(part if is_apart else whole for is_apart in apart),
+      out_specs=whole,
       # Checked, grad-then-pmean gives n times the gradient (jax 0.10-0.12).
       check_vma=False,
     ),
-    donate_argnums=0,
+    donate_argnums=donate,
   )
 
 
