@@ -25,7 +25,7 @@ def normalise(images):
   return images / 128.0 - 1
 
 
-@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("devices", [1, 8])
 def test_all_at_once_equals_one_by_one(tiny, devices):
   case = tiny("tiny_resnet")
   split, words = split_of(case), compositions.every(3)

@@ -28,13 +28,13 @@ def test_the_tree_answers_as_every_composition_does(tiny, preset):
 def test_only_what_is_asked_for_is_run_and_once(tiny, monkeypatch, words):
   case = tiny("tiny_resnet")
   ran = []
-  run_unit = type(case.swapnet).run_unit
+  apply_unit = tree.apply_unit
 
-  def counted(self, variables, i, letter, feature, **options):
-    ran.append((i, letter, len(feature) // len(case.x)))
-    return run_unit(self, variables, i, letter, feature, **options)
+  def counted(unit, variables, feature):
+    ran.append((unit, len(feature) // len(case.x)))
+    return apply_unit(unit, variables, feature)
 
-  monkeypatch.setattr(type(case.swapnet), "run_unit", counted)
+  monkeypatch.setattr(tree, "apply_unit", counted)
   found = jax.eval_shape(
     lambda v, x: tree.all_logits(case.swapnet, v, x, words),
     case.variables,
@@ -42,8 +42,9 @@ def test_only_what_is_asked_for_is_run_and_once(tiny, monkeypatch, words):
   )
   assert found.shape == (len(words), len(case.x), 10)
   nodes = {word[: i + 1] for word in words for i in range(len(word))}
-  assert sum(count for *_, count in ran) == len(nodes)
-  assert len(ran) == len({(i, letter) for i, letter, _ in ran})
+  assert sum(count for _, count in ran) == len(nodes)
+  assert len(ran) == len({(node[-1], len(node)) for node in nodes})
+  assert tree.width(words) == max(count for _, count in ran)
 
 
 def test_a_composition_that_does_not_fit_is_refused(tiny):

@@ -8,8 +8,6 @@ from pwl_jax.method import composition as compositions
 from pwl_jax.method.network import unit_name
 from pwl_jax.method.swapnet import SwapNet, boundary_name
 
-ROLES = {compositions.TEACHER: "teacher", compositions.STUDENT: "student"}
-
 
 class Cost(NamedTuple):
   """Of a unit, a converter or a whole composition."""
@@ -26,6 +24,11 @@ class Costs(NamedTuple):
 
   units: dict[str, list[Cost]]  # letter -> by unit
   conversions: dict[str, list[Cost]]  # letter that is reached -> by boundary
+
+  @property
+  def teacher_bytes(self) -> list[int]:
+    """By unit: what is loaded."""
+    return [cost.bytes for cost in self.units[compositions.TEACHER]]
 
   def of(self, word: str) -> Cost:
     """Of one composition: its units, and a conversion at every switch."""
@@ -60,7 +63,7 @@ def measure_costs(swapnet: SwapNet) -> Costs:
       )
       for i in range(swapnet.num_units)
     ]
-    for letter, role in ROLES.items()
+    for letter, role in compositions.ROLES.items()
   }
   conversions = {
     letter: [
@@ -68,16 +71,16 @@ def measure_costs(swapnet: SwapNet) -> Costs:
         # Encoder and decoder are one piece on disk and in memory.
         size(variables["converters"][boundary_name(i)]),
         _flops(
-          lambda v, x, i=i, convert=convert: convert(v, i, x),
+          lambda v, x, i=i, letter=letter: swapnet.convert(v, i, letter, x),
           {"converters": variables["converters"]},
           features[other][i + 1],
         ),
       )
       for i in range(swapnet.num_units - 1)
     ]
-    for letter, other, convert in (
-      (compositions.TEACHER, compositions.STUDENT, swapnet.decode),
-      (compositions.STUDENT, compositions.TEACHER, swapnet.encode),
+    for letter, other in (
+      (compositions.TEACHER, compositions.STUDENT),
+      (compositions.STUDENT, compositions.TEACHER),
     )
   }
   return Costs(units, conversions)

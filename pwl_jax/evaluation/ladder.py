@@ -6,6 +6,7 @@ among those the largest area under accuracy against bytes loaded: while a unit
 is on its way, the composition without it answers.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -68,12 +69,23 @@ def best_ladder(
       ]
       if ways:
         best[word] = _best_way(word, ways, accuracy, unit_bytes)
-  area, order = best[last]
+  return judge(best[last][1], accuracy, unit_bytes)
+
+
+def judge(
+  order: Sequence[int],
+  accuracy: Mapping[str, float],
+  unit_bytes: Sequence[int],
+) -> Ladder:
+  """What loading in this order is worth."""
+  rungs = compositions.ladder(order)
+  steps = [accuracy[a] - accuracy[b] for a, b in itertools.pairwise(rungs)]
+  area = sum(
+    accuracy[rung] * unit_bytes[unit]
+    for rung, unit in zip(rungs, order, strict=False)
+  )
   return Ladder(
-    order,
-    tuple(compositions.ladder(order)),
-    limit,
-    area / sum(unit_bytes),
+    tuple(order), tuple(rungs), max(0.0, *steps), area / sum(unit_bytes)
   )
 
 
@@ -93,6 +105,17 @@ def _below(word: str) -> list[str]:
   ]
 
 
+def best_by_budget(
+  accuracy: Mapping[str, float], size: Mapping[str, int]
+) -> list[tuple[int, str]]:
+  """From how many bytes on which composition is the best one that fits."""
+  steps = []
+  for word in sorted(accuracy, key=lambda word: (size[word], -accuracy[word])):
+    if not steps or accuracy[word] > accuracy[steps[-1][1]]:
+      steps.append((size[word], word))
+  return steps
+
+
 def best_within(
   accuracy: Mapping[str, float], size: Mapping[str, int], budget: int
 ) -> str:
@@ -100,11 +123,12 @@ def best_within(
 
   Of equal accuracies the smallest one.
   """
-  fitting = [word for word in accuracy if size[word] <= budget]
+  steps = best_by_budget(accuracy, size)
+  fitting = [word for least, word in steps if least <= budget]
   if not fitting:
-    smallest = min(accuracy, key=lambda word: size[word])
+    least, smallest = steps[0]
     raise ValueError(
       f"no composition fits {budget:,} bytes; the smallest, {smallest}, takes "
-      f"{size[smallest]:,}"
+      f"{least:,}"
     )
-  return max(fitting, key=lambda word: (accuracy[word], -size[word]))
+  return fitting[-1]

@@ -1,20 +1,19 @@
 """How good compositions are on a split, all of them in one pass over it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
 
-from pwl_jax.evaluation.tree import all_logits
+from pwl_jax.evaluation.tree import Statistics, all_logits
 from pwl_jax.method.losses import hard_loss
 from pwl_jax.method.network import Variables
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.training.accuracy import Batches
-from pwl_jax.training.parallel import Devices
+from pwl_jax.training.parallel import Devices, on_all
 from pwl_jax.training.step import AXIS
 
 TOP = 5
@@ -44,8 +43,8 @@ def make_scorer(
   *,
   normalise: Callable[[jax.Array], jax.Array],
   devices: Devices,
-) -> Callable[[Variables, Batches], dict[str, Score]]:
-  """Returns score(variables, batches) -> composition -> Score.
+) -> Callable[..., dict[str, Score]]:
+  """Returns score(variables, batches, statistics) -> composition -> Score.
 
   `normalise` makes inputs of uint8 images. A batch is divided over the
   devices, and a unit runs once for all compositions that begin alike.
@@ -53,8 +52,10 @@ def make_scorer(
   words = tuple(words)
   has_top5 = swapnet.teacher.num_classes > TOP
 
-  def sums(variables, images, labels, counts):
-    logits = all_logits(swapnet, variables, normalise(images), words)
+  def sums(variables, statistics, images, labels, counts):
+    logits = all_logits(
+      swapnet, variables, normalise(images), words, statistics
+    )
 
     def of_word(logits):
       # How many classes are likelier; of equal ones the first counts.
@@ -65,21 +66,19 @@ def make_scorer(
 
     return jax.lax.psum(jax.vmap(of_word)(logits), AXIS)
 
-  whole, apart = PartitionSpec(), PartitionSpec(AXIS)
-  run = jax.jit(
-    jax.shard_map(
-      sums,
-      mesh=Mesh(devices, (AXIS,)),
-      in_specs=(whole, apart, apart, apart),
-      out_specs=whole,
-      check_vma=False,
-    )
-  )
+  run = on_all(sums, devices, apart=(False, False, True, True, True))
 
-  def score(variables, batches):
+  def score(
+    variables: Variables,
+    batches: Batches,
+    statistics: Statistics | None = None,
+    watch: Callable[[Iterable], Iterable] = iter,
+  ) -> dict[str, Score]:
+    """`watch` is given the batches and passes them on, one by one."""
     total = np.zeros((len(words), 3))
-    for batch in batches:
-      total += np.asarray(jax.device_get(run(variables, *batch)), np.float64)
+    for batch in watch(batches):
+      found = run(variables, statistics or {}, *batch)
+      total += np.asarray(jax.device_get(found), np.float64)
     n = len(batches)
     return {
       word: Score(n, top1 / n, top5 / n if has_top5 else None, loss / n)

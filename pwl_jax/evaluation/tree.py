@@ -6,17 +6,20 @@ compositions, every unit of both networks is compiled and called once, and
 2^(N+1) unit runs do the work of N 2^N.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from pwl_jax.method import composition as compositions
-from pwl_jax.method.network import Variables
+from pwl_jax.method.network import Variables, apply_unit
 from pwl_jax.method.swapnet import SwapNet
 
-LETTERS = (compositions.TEACHER, compositions.STUDENT)
+# Batch statistics that some nodes have of their own, for their last unit.
+Statistics = Mapping[str, Any]
+# (unit, its letter, nodes, their inputs [nodes, b, ...]) -> [nodes, b, ...]
+RunUnit = Callable[[int, str, list[str], jax.Array], jax.Array]
 
 
 class Level(NamedTuple):
@@ -31,15 +34,55 @@ def all_logits(
   variables: Variables,
   x: jax.Array,
   words: Sequence[str],
+  statistics: Statistics | None = None,
 ) -> jax.Array:
-  """Logits of these compositions in evaluation mode, [words, b, k]."""
+  """Logits of these compositions in evaluation mode, [words, b, k].
+
+  A node without batch statistics of its own runs on its network's.
+  """
+  statistics = statistics or {}
+
+  def run(i, letter, nodes, inputs):
+    unit, own = swapnet.unit(variables, i, letter)
+    if not any(node in statistics for node in nodes):
+      flat = inputs.reshape(-1, *inputs.shape[2:])
+      output, _ = apply_unit(unit, own, flat)
+      return output.reshape(*inputs.shape[:2], *output.shape[1:])
+    each = [statistics.get(node, own["batch_stats"]) for node in nodes]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+    return jax.vmap(
+      lambda stats, x: apply_unit(unit, {**own, "batch_stats": stats}, x)[0]
+    )(stacked, inputs)
+
+  return walk(swapnet, variables, x, words, run)
+
+
+def walk(
+  swapnet: SwapNet,
+  variables: Variables,
+  x: jax.Array,
+  words: Sequence[str],
+  run: RunUnit,
+) -> jax.Array:
+  """The tree of these compositions, its units run by `run`; their logits."""
   for word in words:
     compositions.validate(word, swapnet.num_units)
   swapnet.teacher.check_input(x)
   level = None
   for i in range(swapnet.num_units):
-    nodes = dict.fromkeys(word[: i + 1] for word in words)
-    level = _next_level(swapnet, variables, x, i, list(nodes), level)
+    depth = nodes_of(words, i)
+    ending = {
+      letter: nodes
+      for letter in compositions.ROLES
+      if (nodes := [node for node in depth if node[-1] == letter])
+    }
+    features = {
+      letter: run(
+        i, letter, nodes, _inputs(swapnet, variables, x, letter, nodes, level)
+      )
+      for letter, nodes in ending.items()
+    }
+    level = Level(ending, features)
   found = {
     word: logits
     for letter in level.nodes
@@ -50,24 +93,26 @@ def all_logits(
   return jnp.stack([found[word] for word in words])
 
 
-def _next_level(swapnet, variables, x, i, nodes, before: Level | None) -> Level:
-  ending = {letter: [n for n in nodes if n[-1] == letter] for letter in LETTERS}
-  ending = {letter: mine for letter, mine in ending.items() if mine}
-  features = {}
-  for letter, mine in ending.items():
-    inputs = (
-      x[None]
-      if before is None
-      else _inputs(swapnet, variables, i, letter, mine, before)
-    )
-    flat = inputs.reshape(-1, *inputs.shape[2:])
-    output, _ = swapnet.run_unit(variables, i, letter, flat)
-    features[letter] = output.reshape(*inputs.shape[:2], *output.shape[1:])
-  return Level(ending, features)
+def nodes_of(words: Sequence[str], i: int) -> list[str]:
+  """The beginnings that end with unit i."""
+  return list(dict.fromkeys(word[: i + 1] for word in words))
 
 
-def _inputs(swapnet, variables, i, letter, nodes, before: Level) -> jax.Array:
-  """What unit i gets in each node: its parent's feature, in its own width."""
+def width(words: Sequence[str]) -> int:
+  """How many times a batch runs through one unit at once, at most."""
+  return max(
+    sum(node[-1] == letter for node in nodes_of(words, i))
+    for i in range(len(words[0]))
+    for letter in compositions.ROLES
+  )
+
+
+def _inputs(
+  swapnet, variables, x, letter, nodes, before: Level | None
+) -> jax.Array:
+  """What a unit gets in each node: its parent's feature, in its own width."""
+  if before is None:
+    return x[None]
   parents = [node[:-1] for node in nodes]
   parts, places = [], {}
   for other, known in before.nodes.items():
@@ -77,10 +122,8 @@ def _inputs(swapnet, variables, i, letter, nodes, before: Level) -> jax.Array:
     rows = jnp.asarray([known.index(n) for n in wanted])
     feature = before.features[other][rows]
     if other != letter:
-      convert = (
-        swapnet.decode if letter == compositions.TEACHER else swapnet.encode
-      )
-      feature = convert(variables, i - 1, feature)
+      boundary = len(wanted[0]) - 1
+      feature = swapnet.convert(variables, boundary, letter, feature)
     places |= {n: len(places) + k for k, n in enumerate(wanted)}
     parts.append(feature)
   order = jnp.asarray([places[parent] for parent in parents])

@@ -1,0 +1,50 @@
+"""How far a measurement is: a bar on a terminal, a line in a log."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+  BarColumn,
+  MofNCompleteColumn,
+  Progress,
+  TextColumn,
+  TimeRemainingColumn,
+)
+
+from pwl_jax.training.accuracy import Batches
+from pwl_jax.training.interruption import Request
+
+
+def make_watch(
+  name: str, console: Console, request: Request
+) -> Callable[[str], Callable[[Batches], Iterable]]:
+  """Returns watch(what) -> passes batches on, and ends where it is asked to."""
+
+  def watch(what: str) -> Callable[[Batches], Iterable]:
+    return lambda batches: _passed_on(
+      f"{name}: {what}", batches, console, request
+    )
+
+  return watch
+
+
+def _passed_on(
+  title: str, batches: Batches, console: Console, request: Request
+) -> Iterator:
+  columns = (
+    TextColumn("{task.description}"),
+    BarColumn(bar_width=20),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+  )
+  alive = console.is_terminal
+  if not alive:
+    console.print(title, soft_wrap=True, highlight=False)
+  with Progress(
+    *columns, console=console, transient=True, disable=not alive
+  ) as progress:
+    task = progress.add_task(title, total=batches.count)
+    for batch in batches:
+      request.check(f"in {title}")
+      yield batch
+      progress.advance(task)

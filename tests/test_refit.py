@@ -1,0 +1,82 @@
+"""Converters fitted again, against the fit of all features at once."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from pwl_jax.evaluation.refit import keep_what_helps, make_refit
+from pwl_jax.evaluation.scores import Score
+from pwl_jax.method import composition as compositions
+from pwl_jax.method.converters import IdentityConverter
+from pwl_jax.training.accuracy import Batches
+from tests.cases import assert_close
+from tests.test_scores import normalise, split_of
+
+
+@pytest.mark.parametrize("converter", ["linear", "orthogonal"])
+@pytest.mark.parametrize("devices", [1, 4])
+def test_many_batches_are_fitted_as_one(tiny, converter, devices):
+  case = tiny("tiny_resnet", converter)
+  split, devices = split_of(case), jax.devices()[:devices]
+  refit = make_refit(case.swapnet, normalise=normalise, devices=devices)
+  batches = Batches(split, batch_size=8, devices=devices)
+  found = refit(case.variables, batches)
+  golden = case.swapnet.fit_converters(case.variables, normalise(split.images))
+  assert list(found) == [0, 1]
+  for i, converter in found.items():
+    jax.tree.map(
+      lambda a, b: assert_close(a, b, 1e-3), converter, golden[f"boundary{i}"]
+    )
+
+
+def test_without_converters_there_is_nothing_to_fit(tiny):
+  case = tiny("tiny_resnet")
+  refit = make_refit(
+    dataclasses.replace(
+      case.swapnet, converters=[IdentityConverter(), IdentityConverter()]
+    ),
+    normalise=normalise,
+    devices=jax.devices()[:1],
+  )
+  assert refit(case.variables, []) == {}
+
+
+def test_a_converter_is_kept_where_those_that_cross_it_gain():
+  words = compositions.every(3)
+  worth = {"old": 0.5, "better": 0.75, "worse": 0.25}
+
+  def score(variables):
+    """A composition is as good as the worst converter that it crosses."""
+    crossed = {
+      word: [i for i in (0, 1) if word[i] != word[i + 1]] for word in words
+    }
+    return {
+      word: Score(
+        8,
+        min(
+          (worth[variables["converters"][f"boundary{i}"]] for i in boundaries),
+          default=1.0,
+        ),
+        None,
+        0.0,
+      )
+      for word, boundaries in crossed.items()
+    }
+
+  before = {
+    "converters": {"boundary0": "old", "boundary1": "old"},
+    "teacher": 1,
+  }
+  changed, trials = keep_what_helps(
+    {0: "worse", 1: "better"}, before, score(before), score
+  )
+  assert changed["converters"] == {"boundary0": "old", "boundary1": "better"}
+  assert changed["teacher"] == 1
+  assert before["converters"]["boundary1"] == "old"
+  assert [trial.kept for trial in trials] == [False, True]
+  assert trials[0].before == 0.5 and trials[0].after == 0.25
+  # Two of the four that cross boundary 1 cross boundary 0 as well.
+  assert trials[1].before == 0.5 and trials[1].after == 0.625
+  same, trials = keep_what_helps({0: "old"}, before, score(before), score)
+  assert same is before and not trials[0].kept  # As good is not better.
