@@ -1,0 +1,55 @@
+"""Writes the report of one run: a page, and its pictures beside it."""
+
+import pathlib
+
+from pwl_jax.report import curves, families, lattice, loading, memory, page
+from pwl_jax.report import run as runs
+from pwl_jax.report.drawing import Picture, to_png, write_whole
+from pwl_jax.report.run import Run
+
+PAGE = "report.html"
+PICTURES = ("families", "loading", "lattice", "memory", "curves")
+
+
+def write_report(workdir: pathlib.Path) -> pathlib.Path:
+  """Writes `workdir/report/report.html` and pictures; returns the page's path.
+
+  Without `workdir/report/results.json` it shows what the stages have written.
+  """
+  return write(runs.read(pathlib.Path(workdir)))
+
+
+def write(run: Run) -> pathlib.Path:
+  return write_pages(
+    run.workdir / runs.REPORT,
+    page.of_run(run, pictures := pictures_of(run)),
+    pictures,
+    PICTURES,
+  )
+
+
+def pictures_of(run: Run) -> list[Picture]:
+  found = (
+    families.picture(run.results),
+    loading.picture(run.results),
+    lattice.picture(run.results),
+    memory.picture(run.results),
+    curves.picture(run.curves, run.results["stages"]),
+  )
+  return [picture for picture in found if picture]
+
+
+def write_pages(
+  directory: pathlib.Path,
+  text: str,
+  pictures: list[Picture],
+  names: tuple[str, ...],
+) -> pathlib.Path:
+  """Each file whole or not at all; no picture of an earlier report is left."""
+  directory.mkdir(parents=True, exist_ok=True)
+  for picture in pictures:
+    write_whole(directory / f"{picture.name}.png", to_png(picture))
+  for name in set(names) - {picture.name for picture in pictures}:
+    (directory / f"{name}.png").unlink(missing_ok=True)
+  write_whole(directory / PAGE, text.encode())
+  return directory / PAGE
