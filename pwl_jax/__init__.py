@@ -2,12 +2,14 @@
 
 A small student answers first; a large teacher replaces it unit by unit.
 
-  pwl_jax.method   the mathematics, as pure functions of arrays
-  pwl_jax.models   network families, cut into units, with named presets
-  pwl_jax.interop  weights saved by other ecosystems
-  pwl_jax.data     data sets, and how they reach the device
-  pwl_jax.training steps, loops, checkpoints
-  pwl_jax.main     the command that runs the whole pipeline
+  pwl_jax.method      the mathematics, as pure functions of arrays
+  pwl_jax.models      network families, cut into units, with named presets
+  pwl_jax.interop     weights saved by other ecosystems
+  pwl_jax.data        data sets, and how they reach the device
+  pwl_jax.training    steps, loops, checkpoints
+  pwl_jax.evaluation  every composition, calibration, ladders
+  pwl_jax.report      pages and tables of what was measured
+  pwl_jax.main        the command that runs the whole pipeline
 
 This file imports nothing, so that serving never pays for training's needs.
 """

@@ -13,7 +13,7 @@ def default_config() -> ConfigDict:
   config = ConfigDict()
   config.seed = 0
   # What to do, in this order; stages that are complete are skipped.
-  config.stages = "teacher,student_plain,student_kd,distill"
+  config.stages = "teacher,student_plain,student_kd,distill,evaluate"
   config.parallel = "pmap"  # Or "shard_map".
   config.steps_per_call = 1  # Steps in one dispatch.
   config.log_every = 50  # Steps.
@@ -71,4 +71,12 @@ def default_config() -> ConfigDict:
   # "per_batch": one composition for the whole batch, as the authors do.
   config.cross = "mixed"
   config.fit_converters = True  # In closed form, before the first step.
+
+  config.evaluation = evaluation = ConfigDict()
+  # Training images to measure batch statistics of half-replaced networks on;
+  # 0 leaves them all as they are.
+  evaluation.calibration_images = 2048
+  # Training images to fit the converters on once more; 0 leaves them.
+  evaluation.refit_images = 0
+  evaluation.memory_budget = 0  # Bytes to name the best composition for.
   return config.lock()

@@ -1,40 +1,141 @@
-"""What the complete stages answer on the test split."""
+"""What was measured of a run, in the form that is written down.
+
+The fields are those of `report/results.py`, which reads and checks them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from pwl_jax.method import composition
-from pwl_jax.method.swapnet import SwapNet
-from pwl_jax.training.accuracy import make_evaluator
-from pwl_jax.training.session import Session
+import jax
+
+import pwl_jax
+from pwl_jax import trained
+from pwl_jax.context import Context
+from pwl_jax.evaluation import numbers
+from pwl_jax.evaluation.cost import Costs, size
+from pwl_jax.evaluation.examine import Found
+from pwl_jax.evaluation.scores import Score
+from pwl_jax.method import composition as compositions
+from pwl_jax.report.results import SCHEMA
+from pwl_jax.training.artefacts import is_complete, load_result
+
+# What a stage's network is called in the results, and whose form it has.
+NETWORKS = {
+  "teacher": ("teacher", compositions.TEACHER),
+  "student_plain": ("student_plain", compositions.STUDENT),
+  "student_kd": ("student_kd", compositions.STUDENT),
+  "distill": ("student", compositions.STUDENT),
+}
 
 
-def measure_on_test(
-  session: Session, swapnet: SwapNet, made: Mapping[str, Any]
-) -> list[tuple[str, dict[str, float]]]:
-  """A row for every network, and for every rung of loading a swap network.
+def of_run(
+  context: Context,
+  costs: Costs,
+  found: Found | None,
+  alone: Mapping[str, Mapping[str, Score]],
+) -> dict[str, Any]:
+  """Everything, as JSON has it.
 
-  `made` has the variables of complete stages, by their names.
+  Args:
+    context: of the run.
+    costs: of the pieces of its swap network.
+    found: where there are a teacher and a student that was distilled.
+    alone: the scores of every stage's network, by split.
   """
-  batches = session.evaluation(session.data.dataset.test)
-  n = swapnet.num_units
+  swapnet, networks = context.swapnet, {}
+  for stage, scores in alone.items():
+    name, letter = NETWORKS[stage]
+    networks[name] = numbers.of_network(swapnet, costs, letter, scores)
+  compositions_found = _compositions(context, costs, found, alone)
+  return {
+    "schema": SCHEMA,
+    "pwl_jax": pwl_jax.__version__,
+    "jax": jax.__version__,
+    **_of_context(context),
+    "networks": networks,
+    "units": numbers.of_units(swapnet, costs),
+    "compositions": compositions_found,
+    "families": numbers.of_families(swapnet.num_units, compositions_found),
+    **_plans(context, costs, found),
+  }
 
-  def measure(variables, word):
-    evaluate = make_evaluator(
-      lambda v, x: swapnet.logits(v, session.data.normalise(x), word), batches
-    )
-    return evaluate(variables)
 
-  rows = []
-  for stage, variables in made.items():
-    if stage == "distill" and "teacher" in made:
-      whole = variables | made["teacher"]
-      rows += [
-        (f"swap network {word}", measure(whole, word))
-        for word in composition.prefix(n)
-      ]
+def _of_context(context: Context) -> dict[str, Any]:
+  dataset = context.session.data.dataset
+  devices = context.session.machine.devices
+  stages, absent = {}, {}
+  for name in trained.TRAININGS:
+    if trained.is_current(context, name):
+      result = load_result(context.workdir / name)
+      stages[name] = {k: result[k] for k in ("steps", "seconds", "digest")}
     else:
-      is_teacher = "teacher" in variables
-      word = (composition.TEACHER if is_teacher else composition.STUDENT) * n
-      rows.append((stage, measure(variables, word)))
-  return rows
+      absent[name] = _why_absent(context, name)
+  return {
+    "devices": f"{len(devices)} x {devices[0].device_kind}",
+    "config": dict(context.fields),
+    "data": {
+      "name": dataset.name,
+      "classes": dataset.num_classes,
+      "image": list(dataset.image_shape),
+      **{s: len(getattr(dataset, s)) for s in ("train", "valid", "test")},
+    },
+    "absent": absent,
+    "stages": stages,
+  }
+
+
+def _why_absent(context: Context, name: str) -> str:
+  directory = context.workdir / name
+  command = f"--config.stages={name},evaluate"
+  if is_complete(directory):
+    return (
+      "It was trained with another teacher than the one that is there; move "
+      f"{name}/ away and run {command}."
+    )
+  begun = "begun, but is not complete" if directory.exists() else "not run"
+  return f"The stage was {begun}; {command} makes it."
+
+
+def _compositions(
+  context: Context,
+  costs: Costs,
+  found: Found | None,
+  alone: Mapping[str, Mapping[str, Score]],
+) -> dict[str, Any]:
+  if found:
+    return numbers.of_compositions(costs, found.measured)
+  if "distill" not in alone:
+    return {}
+  word = compositions.STUDENT * context.swapnet.num_units
+  return {word: numbers.of_student(costs, word, alone["distill"])}
+
+
+def _plans(
+  context: Context, costs: Costs, found: Found | None
+) -> dict[str, Any]:
+  """Ladders and budgets, by held-out accuracies; and what improved them."""
+  if not found:
+    return dict(
+      ladders={}, budgets=[], budget=None, calibration=None, refit=None
+    )
+  measured, options = found.measured, context.evaluation
+  most = len(context.session.data.dataset.train)
+  calibration = refit = None
+  if measured.tried:
+    calibration = {
+      "images": min(options.calibration_images, most),
+      "tried": measured.tried,
+      "kept": len(measured.better["valid"]),
+      "bytes": size(measured.statistics),
+    }
+  if found.trials:
+    refit = {
+      "images": min(options.refit_images, most),
+      "boundaries": [trial._asdict() for trial in found.trials],
+    }
+  return {
+    "ladders": numbers.of_ladders(costs, measured, found.ladder.order),
+    **numbers.of_budgets(costs, measured, context.memory_budget),
+    "calibration": calibration,
+    "refit": refit,
+  }

@@ -11,14 +11,15 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
+from pwl_jax.context import Context
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.sources import load_dataset
+from pwl_jax.evaluation.examine import Options
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.layers import DTYPES
 from pwl_jax.pipeline import (
-  EVERYTHING,
-  Context,
+  READ,
   run_stage,
   show_plan,
   show_results,
@@ -45,7 +46,7 @@ def run(config: ConfigDict, workdir: pathlib.Path):
         stack.enter_context(workdirs.locked(workdir))
         write_json(workdir / "config.json", context.fields)
     distributed.check_alike(
-      "configs or data", str(workdirs.read_by(EVERYTHING, context.fields))
+      "configs or data", str(workdirs.read_by(READ, context.fields))
     )
     show_plan(context, names, left)
     for name in left:
@@ -86,6 +87,8 @@ def make_context(
   fields = config.to_dict()
   fields["data"]["fingerprint"] = dataset.fingerprint
   fields["imported"]["digest"] = digest(start) if start is not None else ""
+  evaluation = config.evaluation.to_dict()
+  budget = evaluation.pop("memory_budget")
   machine = {name: config[name] for name in Machine._fields if name in config}
   return Context(
     workdir=workdir,
@@ -106,5 +109,7 @@ def make_context(
     objective=config.objective.to_dict(),
     cross=config.cross,
     fit_converters=config.fit_converters,
+    evaluation=Options(**evaluation),
+    memory_budget=budget,
     fields=workdirs.flat(fields),
   )

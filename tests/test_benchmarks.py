@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import step
+from benchmarks import evaluation, step
 
 
 def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys):
@@ -23,3 +23,12 @@ def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys):
   assert "student_plain" in capsys.readouterr().out
   with pytest.raises(ValueError, match="unknown case 'teachr'"):
     step.main(["--preset=tiny_resnet", "--cases=teachr"])
+
+
+def test_the_tree_is_measured_beside_one_by_one(tmp_path, capsys):
+  path = tmp_path / "figures.json"
+  evaluation.main(
+    ["--preset=tiny_vgg", "--batch_size=4", "--rounds=1", f"--json={path}"]
+  )
+  assert list(json.loads(path.read_text())) == ["one by one", "tree"]
+  assert "to one by one" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from pwl_jax import pipeline, stages
+from pwl_jax import stages, trained
 from pwl_jax.training.artefacts import load_result
 from pwl_jax.training.interruption import Request
 from tests.toy_sets import write_set
@@ -119,7 +119,7 @@ def test_two_steps_of_every_stage(
     recipe.update(epochs=1, batch_size=16)
     recipe.warmup_epochs = min(recipe.warmup_epochs, 0.5)
   stages.run(config, tmp_path)
-  for stage in pipeline.STAGES:
+  for stage in trained.TRAININGS:
     assert load_result(tmp_path / stage)["steps"] == 2
 
 

@@ -9,8 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-from pwl_jax import pipeline, stages, workdirs
+from pwl_jax import stages, trained, workdirs
 from pwl_jax.interop import load_network
+from pwl_jax.method import composition as compositions
+from pwl_jax.report.results import read
 from pwl_jax.training.artefacts import (
   is_complete,
   load_result,
@@ -29,15 +31,17 @@ def test_every_stage_once_and_not_again(tmp_path, capsys):
   config = get_config()
   stages.run(config, tmp_path)
   printed = capsys.readouterr().out
-  for name in pipeline.STAGES:
+  for name in trained.TRAININGS:
     result = load_result(tmp_path / name)
     assert result["steps"] == 3 and 0 <= result["valid"]["accuracy"] <= 1
     assert f"{name}: " in printed
-  for word in ("SSS", "TSS", "TTS", "TTT"):
-    assert f"swap network {word}" in printed
+  results = read(tmp_path / "report" / "results.json")
+  assert list(results["compositions"]) == compositions.every(3)
+  assert not results["absent"] and len(results["networks"]) == 4
+  assert f"{tmp_path}/report/report.html" in printed
   made = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
   stages.run(config, tmp_path)
-  assert capsys.readouterr().out.count("complete") == 4
+  assert capsys.readouterr().out.count("complete") == 5
   assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == made
 
 
@@ -87,6 +91,9 @@ def mistaken(changes):
     ({"teacher.ema_decay": 1.0}, "ema_decay is 1.0"),
     ({"objective.temperature": 0.0}, "temperature"),
     ({"objective.sampler": "papr"}, "did you mean 'paper'"),
+    ({"evaluation.calibration_images": -1}, "calibration_images is -1"),
+    ({"evaluation.memory_budget": 9}, "smallest composition takes"),
+    ({"stages": "evaluate"}, "nothing to evaluate"),
     ({"imported.trains": "nothing"}, "imported.path is empty"),
     ({"imported.path": "/nowhere"}, "/nowhere does not exist"),
     ({"imported.path": str(LENET)}, "units"),
@@ -131,18 +138,6 @@ def test_what_was_begun_with_another_teacher_does_not_go_on(tmp_path):
   config.teacher.learning_rate = 0.01
   with pytest.raises(ValueError, match=r"teacher\.digest: '\w+' there, '\w+'"):
     stages.run(config, tmp_path)
-
-
-def test_results_without_a_teacher_are_those_of_the_student(tmp_path, capsys):
-  config = get_config()
-  config.stages = "teacher,distill"
-  stages.run(config, tmp_path)
-  (tmp_path / "teacher").rename(tmp_path / "away")
-  config.stages = "student_plain"
-  stages.run(config, tmp_path)
-  printed = capsys.readouterr().out.rpartition("answered by")[2]
-  assert "distill" in printed and "swap network" not in printed
-  assert "--config.stages=teacher,student_kd" in printed
 
 
 def test_only_one_run_at_a_time_works_in_a_workdir(tmp_path):

@@ -12,8 +12,9 @@ import jax
 import pytest
 from jax import flatten_util
 
-from pwl_jax import models, pipeline
+from pwl_jax import models, trained
 from pwl_jax.method.swapnet import SwapNet
+from pwl_jax.report.results import read
 from pwl_jax.training import distributed
 from pwl_jax.training.artefacts import is_complete, load_variables, placed
 from pwl_jax.training.interruption import EXIT_CODE
@@ -83,7 +84,7 @@ def wait_for_step(process):
 
 def made(workdir, stage, swapnet):
   """The variables that a stage left."""
-  makes = pipeline.STAGES[stage].makes
+  makes = trained.TRAININGS[stage].makes
   shapes = {role: swapnet.abstract_variables()[role] for role in makes}
   everywhere = sharding(jax.devices()[:1])
   return load_variables(workdir / stage, placed(shapes, everywhere))
@@ -109,7 +110,7 @@ def test_a_command_that_was_ended_goes_on_to_the_same_end(tmp_path):
 
 def test_two_processes_equal_one(tmp_path):
   arguments = (
-    "--config.stages=teacher,distill",
+    "--config.stages=teacher,distill,evaluate",
     "--config.cross=all",
     "--config.model.preset=tiny_vit",
     "--config.data.name=synthetic:60x8x8x3/10",
@@ -121,6 +122,15 @@ def test_two_processes_equal_one(tmp_path):
   for stage in ("teacher", "distill"):
     trees = [made(tmp_path / n, stage, swapnet) for n in ("two", "one")]
     assert_close(*(flatten_util.ravel_pytree(tree)[0] for tree in trees), 1e-5)
+  two_found, one_found = (
+    read(tmp_path / n / "report" / "results.json")["compositions"]
+    for n in ("two", "one")
+  )
+  assert two_found.keys() == one_found.keys()
+  for word, found in one_found.items():
+    for split in ("valid", "test"):
+      assert two_found[word][split]["top1"] == found[split]["top1"]
+      assert_close(two_found[word][split]["loss"], found[split]["loss"], 1e-5)
 
 
 def test_two_processes_end_together_when_one_is_told(tmp_path):

@@ -1,0 +1,29 @@
+"""What the stages of a run share: plain values, read from a config."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from pwl_jax.evaluation.examine import Options
+from pwl_jax.method.swapnet import SwapNet
+from pwl_jax.training.recipe import Recipe
+from pwl_jax.training.session import Session
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+  """Of one run."""
+
+  workdir: pathlib.Path
+  session: Session
+  swapnet: SwapNet
+  start: Any  # First variables of a teacher that exists, or None.
+  trains: str  # What of such a teacher is trained.
+  recipes: Mapping[str, Recipe]  # By their sections in the config.
+  objective: Mapping[str, Any]  # Its options.
+  cross: str
+  fit_converters: bool
+  evaluation: Options
+  memory_budget: int  # Bytes; 0 for none.
+  fields: Mapping[str, Any]  # Of the config, by dotted names; and of the data.

@@ -1,0 +1,194 @@
+"""The stage that evaluates: whatever is there, and anew when that changed."""
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pwl_jax import stages, trained
+from pwl_jax.evaluation import improvements
+from pwl_jax.method import composition as compositions
+from pwl_jax.method.variables import count_parameters
+from pwl_jax.report.results import read
+from pwl_jax.training.accuracy import make_evaluator
+from pwl_jax.training.artefacts import is_complete, load_result
+from pwl_jax.training.interruption import Interrupted, Request
+from tests.cases import trees_equal
+from tests.tiny_config import get_config
+
+
+def run(workdir, names, **changes):
+  config = get_config()
+  config.stages = names
+  config.update_from_flattened_dict(changes)
+  stages.run(config, workdir)
+  return config
+
+
+def context_of(config, workdir):
+  return stages.make_context(config, workdir, Console(quiet=True), Request())
+
+
+def results_of(workdir):
+  return read(workdir / "report" / "results.json")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  """A run of every stage, in which everything is tried."""
+  workdir = tmp_path_factory.mktemp("run")
+  changes = {
+    "evaluation.refit_images": 40,
+    "evaluation.memory_budget": 100_000,
+    "teacher.epochs": 4,
+    "distill.epochs": 4,
+  }
+  config = run(
+    workdir, "teacher,student_plain,student_kd,distill,evaluate", **changes
+  )
+  return context_of(config, workdir), results_of(workdir)
+
+
+def test_what_is_stored_answers_as_it_was_measured(whole):
+  """Composition by composition, from the files alone."""
+  context, results = whole
+  made = {
+    **trained.variables(context, "teacher"),
+    **trained.variables(context, "distill"),
+  }
+  stored = improvements.load(
+    context.workdir / "evaluate",
+    context.swapnet,
+    context.session.machine.devices,
+  )
+  session = context.session
+  for split in ("valid", "test"):
+    batches = session.evaluation(getattr(session.data.dataset, split))
+    for word, found in results["compositions"].items():
+      evaluate = make_evaluator(
+        lambda v, x, word=word: context.swapnet.logits(
+          v, session.data.normalise(x), word
+        ),
+        batches,
+      )
+      plain = evaluate(stored.applied(made, word))
+      assert found[split]["top1"] == plain["accuracy"]
+      np.testing.assert_allclose(found[split]["loss"], plain["loss"], rtol=1e-4)
+      assert found["calibrated"] == (word in stored.calibrated)
+  for word, role in (("SSS", "student"), ("TTT", "teacher")):
+    assert trees_equal(stored.applied(made, word)[role], made[role])
+
+
+def test_results_add_up(whole):
+  context, results = whole
+  swapnet, networks = context.swapnet, results["networks"]
+  assert networks["teacher"]["test"] == results["compositions"]["TTT"]["test"]
+  assert networks["student"]["test"] == results["compositions"]["SSS"]["test"]
+  for role in ("teacher", "student"):
+    shapes = swapnet.abstract_variables()[role]
+    assert networks[role]["parameters"] == count_parameters(shapes)
+    assert networks[role]["bytes"] == sum(
+      u[role]["bytes"] for u in results["units"]
+    )
+  planned = results["ladders"]["planned"]
+  for name in ("prefix", "suffix"):
+    other = results["ladders"][name]["valid"]
+    assert planned["valid"]["worst_step"] <= other["worst_step"]
+  assert planned["loaded_bytes"][-1] == networks["teacher"]["bytes"]
+  best = results["compositions"][results["budget"]["composition"]]
+  fitting = [
+    found
+    for found in results["compositions"].values()
+    if found["bytes"] <= 100_000
+  ]
+  assert best["bytes"] <= 100_000
+  assert best["valid"]["top1"] == max(f["valid"]["top1"] for f in fitting)
+  kept = [w for w, f in results["compositions"].items() if f["calibrated"]]
+  assert results["calibration"]["kept"] == len(kept)
+  for word in kept:
+    found = results["compositions"][word]
+    own = found["uncalibrated"]["valid"]
+    assert found["valid"]["top1"] > own["top1"]
+  assert [t["boundary"] for t in results["refit"]["boundaries"]] == [0, 1]
+  assert results["families"]["prefix"] == compositions.prefix(3)
+
+
+NETWORKS = {
+  "teacher": "teacher",
+  "student_plain": "student_plain",
+  "student_kd": "student_kd",
+  "distill": "student",
+}
+
+
+@pytest.mark.parametrize(
+  "there", [("teacher",), ("student_plain",), ("teacher", "distill")]
+)
+def test_what_is_absent_is_said(tmp_path, there):
+  run(tmp_path, ",".join((*there, "evaluate")))
+  results = results_of(tmp_path)
+  assert list(results["networks"]) == [NETWORKS[name] for name in there]
+  words = compositions.every(3) if "distill" in there else []
+  assert list(results["compositions"]) == words
+  absent = [name for name in NETWORKS if name not in there]
+  assert list(results["absent"]) == absent
+  page = (tmp_path / "report" / "report.html").read_text()
+  for name in absent:
+    assert f"--config.stages={name},evaluate" in results["absent"][name]
+    assert f"--config.stages={name},evaluate" in page
+
+
+def test_a_student_whose_teacher_has_gone(tmp_path, capsys):
+  run(tmp_path, "teacher,distill,evaluate")
+  before = results_of(tmp_path)["compositions"]["SSS"]
+  (tmp_path / "teacher").rename(tmp_path / "away")
+  config = run(tmp_path, "evaluate")
+  results = results_of(tmp_path)
+  assert list(results["compositions"]) == ["SSS"]
+  assert results["compositions"]["SSS"] == before
+  assert "teacher" in results["absent"] and not results["ladders"]
+  found = improvements.load(
+    tmp_path / "evaluate",
+    context_of(config, tmp_path).swapnet,
+    jax.devices()[:1],
+  )
+  assert found == improvements.NOTHING
+  capsys.readouterr()
+  run(tmp_path, "teacher", **{"teacher.learning_rate": 0.01})
+  printed = capsys.readouterr().out
+  assert "--config.stages=student_plain,student_kd,distill,evaluate" in printed
+  run(tmp_path, "evaluate", **{"teacher.learning_rate": 0.01})
+  assert "another teacher" in results_of(tmp_path)["absent"]["distill"]
+
+
+def test_it_is_made_anew_when_what_it_measures_changed(tmp_path):
+  run(tmp_path, "teacher,evaluate")
+  made = load_result(tmp_path / "evaluate")
+  run(tmp_path, "teacher,evaluate", log_every=3)
+  assert load_result(tmp_path / "evaluate") == made
+  run(tmp_path, "evaluate,student_plain")
+  assert load_result(tmp_path / "evaluate") == made  # It came first.
+  run(tmp_path, "evaluate")
+  assert load_result(tmp_path / "evaluate") != made
+  assert list(results_of(tmp_path)["networks"]) == ["teacher", "student_plain"]
+  (tmp_path / "report" / "results.json").unlink()
+  run(tmp_path, "evaluate")
+  assert results_of(tmp_path)
+
+
+def test_it_measures_what_was_trained_with_this_config(tmp_path):
+  run(tmp_path, "teacher")
+  with pytest.raises(ValueError, match="seed: 0 there, 2 now"):
+    run(tmp_path, "evaluate", seed=2)
+  assert not (tmp_path / "report").exists()
+
+
+def test_it_ends_when_it_is_asked_to_and_begins_anew(tmp_path, monkeypatch):
+  config = run(tmp_path, "teacher")
+  context = context_of(config, tmp_path)
+  context.session.request.name = "SIGTERM"
+  with pytest.raises(Interrupted, match="SIGTERM in evaluate: teacher"):
+    stages.run_stage("evaluate", context)
+  assert not is_complete(tmp_path / "evaluate")
+  run(tmp_path, "evaluate")
+  assert is_complete(tmp_path / "evaluate")
