@@ -9,14 +9,12 @@ last column is the ratio to the student's step with the hard and soft loss.
 
 import argparse
 import functools
-import json
 import pathlib
 
 import jax
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.timing import in_turns, summary
+from benchmarks.timing import in_turns, summary, tell
 from pwl_jax import models
 from pwl_jax.data.arrays import make_synthetic
 from pwl_jax.data.dataset import channel_statistics
@@ -77,9 +75,8 @@ def main(argv: list[str] | None = None):
   parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
   given = parser.parse_args(argv)
   found = measure(given)
-  show(given, found)
-  if given.json:
-    given.json.write_text(json.dumps(found, indent=2) + "\n")
+  title = f"step of {given.preset}, batch {given.batch_size}, {given.dtype}"
+  tell(found, BASE, title=title, path=given.json)
 
 
 def measure(given: argparse.Namespace) -> dict[str, dict[str, float]]:
@@ -107,26 +104,6 @@ def measure(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     name: summary(seconds)
     for name, seconds in in_turns(cases, rounds=given.rounds).items()
   }
-
-
-def show(given: argparse.Namespace, found: dict[str, dict[str, float]]):
-  devices = jax.devices()
-  table = Table(
-    "step",
-    *("median ms", "best ms", f"to {BASE}"),
-    title=f"{given.preset}, batch {given.batch_size}, {given.dtype}, "
-    f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}",
-    box=None,
-  )
-  for name, figures in found.items():
-    ratio = figures["median_ms"] / found[BASE]["median_ms"]
-    table.add_row(
-      name,
-      f"{figures['median_ms']:.1f}",
-      f"{figures['best_ms']:.1f}",
-      f"{ratio:.2f}",
-    )
-  Console().print(table)
 
 
 if __name__ == "__main__":
