@@ -48,7 +48,7 @@ STAGES = {
   ),
 }
 _READ_BY = [training.reads for training in trained.TRAININGS.values()]
-READ = tuple(itertools.chain(*_READ_BY, [evaluated.READS]))
+READ = tuple(itertools.chain(*_READ_BY, evaluated.READS))
 
 
 def stages_left(names: Sequence[str], context: Context) -> list[str]:
@@ -95,8 +95,8 @@ def show_results(context: Context):
   ]
   if evaluated.is_current(context, evaluated.NAME):
     evaluated.show(context)
-  else:
-    missing.append(evaluated.NAME)
+  if missing or not evaluated.is_current(context, evaluated.NAME):
+    missing.append(evaluated.NAME)  # Whatever is new, it measures.
   console.print(
     overview.of_next_steps(context.workdir, missing), soft_wrap=True
   )

@@ -86,7 +86,11 @@ def _of_context(context: Context) -> dict[str, Any]:
 
 def _why_absent(context: Context, name: str) -> str:
   directory = context.workdir / name
-  command = f"--config.stages={name},evaluate"
+  names = [name, "evaluate"]
+  needs = trained.TRAININGS[name].needs_teacher
+  if needs and not trained.is_current(context, "teacher"):
+    names.insert(0, "teacher")
+  command = f"--config.stages={','.join(names)}"
   if is_complete(directory):
     return (
       "It was trained with another teacher than the one that is there; move "
@@ -133,9 +137,11 @@ def _plans(
       "images": min(options.refit_images, most),
       "boundaries": [trial._asdict() for trial in found.trials],
     }
+  budgets = numbers.of_budgets(costs, measured)
   return {
     "ladders": numbers.of_ladders(costs, measured, found.ladder.order),
-    **numbers.of_budgets(costs, measured, context.memory_budget),
+    "budgets": budgets,
+    "budget": numbers.of_budget(budgets, context.memory_budget),
     "calibration": calibration,
     "refit": refit,
   }

@@ -27,7 +27,6 @@ from pwl_jax.pipeline import (
 )
 from pwl_jax.teachers import make_networks
 from pwl_jax.training import distributed, kinds
-from pwl_jax.training.artefacts import digest
 from pwl_jax.training.interruption import Request, listening
 from pwl_jax.training.recipe import Recipe
 from pwl_jax.training.session import Data, Machine, Session
@@ -66,7 +65,7 @@ def make_context(
   name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
   dataset = load_dataset(name, **options)
   devices = sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
-  teacher, student, start, new_head = make_networks(
+  networks = make_networks(
     config.model.preset,
     teacher_path=config.imported.path,
     num_classes=dataset.num_classes,
@@ -76,17 +75,21 @@ def make_context(
     seed=config.seed,
     devices=devices,
   )
-  if config.imported.trains == "nothing" and (start is None or new_head):
+  if config.imported.trains == "nothing" and (
+    networks.start is None or networks.has_new_head
+  ):
     raise ValueError(
       'imported.trains is "nothing", but '
-      + ("its head is new" if new_head else "imported.path is empty")
+      + (
+        "its head is new" if networks.has_new_head else "imported.path is empty"
+      )
       + '; use "head" or "all"'
     )
   if not (mean or deviation):
     mean, deviation = channel_statistics(dataset.train)
   fields = config.to_dict()
   fields["data"]["fingerprint"] = dataset.fingerprint
-  fields["imported"]["digest"] = digest(start) if start is not None else ""
+  fields["imported"]["digest"] = networks.digest
   evaluation = config.evaluation.to_dict()
   budget = evaluation.pop("memory_budget")
   machine = {name: config[name] for name in Machine._fields if name in config}
@@ -99,8 +102,10 @@ def make_context(
       console=console,
       request=request,
     ),
-    swapnet=SwapNet.create(teacher, student, converter=config.model.converter),
-    start=start,
+    swapnet=SwapNet.create(
+      networks.teacher, networks.student, converter=config.model.converter
+    ),
+    start=networks.start,
     trains=config.imported.trains,
     recipes={
       name: Recipe(**config[name].to_dict())

@@ -1,7 +1,7 @@
 """The two networks of a run, and the weights of a teacher that exists."""
 
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -11,6 +11,7 @@ from pwl_jax.method.network import Network
 from pwl_jax.models.layers import Dtype
 from pwl_jax.models.sync import with_sync_axis
 from pwl_jax.training.artefacts import (
+  digest,
   is_complete,
   load_result,
   load_variables,
@@ -18,6 +19,16 @@ from pwl_jax.training.artefacts import (
 )
 from pwl_jax.training.parallel import Devices, sharding
 from pwl_jax.training.step import AXIS
+
+
+class Networks(NamedTuple):
+  """Both, and what the teacher begins with."""
+
+  teacher: Network
+  student: Network
+  start: Any  # Its first variables; None draws them.
+  has_new_head: bool  # Beside what was loaded.
+  digest: str  # Of what was loaded; "" where nothing was.
 
 
 def make_networks(
@@ -30,8 +41,8 @@ def make_networks(
   sync: bool,
   seed: int,
   devices: Devices,
-) -> tuple[Network, Network, Any, bool]:
-  """Teacher, student, the teacher's first variables, whether its head is new.
+) -> Networks:
+  """Teacher and student, and what a teacher that exists begins with.
 
   Args:
     preset: whose student it is, and whose teacher unless there is a path.
@@ -47,7 +58,7 @@ def make_networks(
   """
   size = dict(input_shape=input_shape, dtype=dtype)
   teacher, student = models.create_pair(preset, num_classes=num_classes, **size)
-  start, new_head = None, False
+  start, has_new_head, loaded = None, False, ""
   if teacher_path:
     path = pathlib.Path(teacher_path)
     if is_complete(path):
@@ -59,12 +70,13 @@ def make_networks(
       )
     else:
       teacher, start = load_network(path, num_units=student.num_units, **size)
-    teacher, start, new_head = with_classes(
+    loaded = digest(start)
+    teacher, start, has_new_head = with_classes(
       teacher, start, num_classes, jax.random.key(seed)
     )
   axis = AXIS if sync else None
   teacher, student = (with_sync_axis(n, axis) for n in (teacher, student))
-  return teacher, student, start, new_head
+  return Networks(teacher, student, start, has_new_head, loaded)
 
 
 def _one_of_ours(

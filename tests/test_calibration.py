@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pwl_jax.evaluation import calibration
 from pwl_jax.evaluation.calibration import (
   calibrated_variables,
   make_calibration,
@@ -146,3 +147,10 @@ def test_a_large_mean_costs_no_digits():
   mean, var = run(x)
   assert_close(mean, x.astype(np.float64).mean(0), 1e-6)
   assert_close(var, x.astype(np.float64).var(0), 1e-4)
+
+
+def test_a_channel_that_is_constant_has_no_negative_variance(tiny):
+  moments = {"mean": np.float32(1e7), "var": np.float32(0)}
+  twice = jax.tree.map(np.add, *[calibration._moments(moments)] * 2)
+  third = jax.tree.map(lambda a: (a + a / 2) / 3, twice)
+  assert calibration._statistics(third)["var"] >= 0

@@ -1,16 +1,20 @@
 """The stage that evaluates: whatever is there, and anew when that changed."""
 
+import dataclasses
+import shutil
+
 import jax
 import numpy as np
 import pytest
 from rich.console import Console
 
-from pwl_jax import stages, trained
-from pwl_jax.evaluation import improvements
+from pwl_jax import evaluated, stages, trained
+from pwl_jax.data.dataset import Split
+from pwl_jax.evaluation import improvements, progress
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.variables import count_parameters
 from pwl_jax.report.results import read
-from pwl_jax.training.accuracy import make_evaluator
+from pwl_jax.training.accuracy import Batches, make_evaluator
 from pwl_jax.training.artefacts import is_complete, load_result
 from pwl_jax.training.interruption import Interrupted, Request
 from tests.cases import trees_equal
@@ -134,8 +138,11 @@ def test_what_is_absent_is_said(tmp_path, there):
   assert list(results["absent"]) == absent
   page = (tmp_path / "report" / "report.html").read_text()
   for name in absent:
-    assert f"--config.stages={name},evaluate" in results["absent"][name]
-    assert f"--config.stages={name},evaluate" in page
+    names = f"{name},evaluate"
+    if name in ("student_kd", "distill") and "teacher" in absent:
+      names = f"teacher,{names}"
+    assert f" --config.stages={names} " in results["absent"][name]
+    assert f"--config.stages={names}" in page
 
 
 def test_a_student_whose_teacher_has_gone(tmp_path, capsys):
@@ -171,9 +178,70 @@ def test_it_is_made_anew_when_what_it_measures_changed(tmp_path):
   run(tmp_path, "evaluate")
   assert load_result(tmp_path / "evaluate") != made
   assert list(results_of(tmp_path)["networks"]) == ["teacher", "student_plain"]
-  (tmp_path / "report" / "results.json").unlink()
-  run(tmp_path, "evaluate")
-  assert results_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+  "lost", ["report/results.json", "evaluate/variables", "evaluate/result.json"]
+)
+def test_what_is_lost_or_damaged_is_made_anew(whole, tmp_path, lost):
+  workdir = tmp_path / "copy"
+  shutil.copytree(whole[0].workdir, workdir)
+  before = results_of(workdir)
+  if lost == "evaluate/variables":
+    shutil.rmtree(workdir / lost)
+  else:
+    (workdir / lost).write_text("{")
+  if lost == "report/results.json":
+    (workdir / lost).unlink()
+  assert not evaluated.is_current(context_in(whole, workdir), "evaluate")
+  evaluated.run(context_in(whole, workdir), "evaluate")
+  assert evaluated.is_current(context_in(whole, workdir), "evaluate")
+  assert results_of(workdir) == before
+
+
+def context_in(whole, workdir, **changes):
+  return dataclasses.replace(whole[0], workdir=workdir, **changes)
+
+
+def test_a_page_and_a_budget_cost_no_measurement(whole, tmp_path):
+  workdir = tmp_path / "copy"
+  shutil.copytree(whole[0].workdir, workdir)
+  (workdir / "report" / "report.html").unlink()
+  context = context_in(whole, workdir, memory_budget=20_000)
+  assert evaluated.is_current(context, "evaluate")
+  evaluated.show(context)
+  assert (workdir / "report" / "report.html").exists()
+  found = results_of(workdir)
+  assert found["budget"]["bytes"] == 20_000
+  size = found["compositions"][found["budget"]["composition"]]["bytes"]
+  assert size <= 20_000
+  assert {**found, "budget": None} == {**whole[1], "budget": None}
+
+
+def test_damage_is_named_with_what_to_do(whole, tmp_path):
+  workdir = tmp_path / "copy"
+  shutil.copytree(whole[0].workdir, workdir)
+  (workdir / "teacher" / "result.json").write_text("[]")
+  with pytest.raises(
+    ValueError, match=r"teacher/result\.json is damaged.*move"
+  ):
+    trained.read_by(context_in(whole, workdir), "distill")
+  context = context_in(whole, tmp_path / "new")
+  context.workdir.mkdir()
+  (context.workdir / "report").write_text("")
+  with pytest.raises(ValueError, match="report is no directory"):
+    evaluated.check(context, "evaluate", ["teacher"])
+
+
+def test_a_log_hears_of_long_measurements(monkeypatch, capsys):
+  monkeypatch.setattr(progress, "QUIET", -1)
+  split = Split(np.zeros((5, 2, 2, 1), np.uint8), np.zeros(5, np.int32))
+  batches = Batches(split, batch_size=2, devices=jax.devices()[:1])
+  watch = progress.make_watch("evaluate", Console(), Request())
+  assert len(list(watch("all of it")(batches))) == 3
+  told = capsys.readouterr().out.splitlines()
+  assert told[0] == "evaluate: all of it"
+  assert told[-1] == "evaluate: all of it, 3/3"
 
 
 def test_it_measures_what_was_trained_with_this_config(tmp_path):

@@ -1,11 +1,14 @@
 """What is chosen of all that is measured, on a bench that knows the scores."""
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 
 from pwl_jax.evaluation import examine, words
 from pwl_jax.evaluation.examine import Options
+from pwl_jax.evaluation.ladder import best_ladder
 from pwl_jax.evaluation.scores import Score
 from pwl_jax.evaluation.tree import width
 from pwl_jax.method import composition as compositions
@@ -16,11 +19,13 @@ class Bench:
 
   def __init__(self, swapnet, tables):
     self.swapnet, self.tables, self.asked = swapnet, tables, []
+    self.loss = {}
 
   def score(self, split, words, variables, statistics=None, *, title=""):
     table = self.tables[split, bool(statistics)]
     self.asked += words
-    return {word: Score(100, table(word), None, 0.0) for word in words}
+    loss = self.loss.get((split, bool(statistics)), 0.0)
+    return {word: Score(100, table(word), None, loss) for word in words}
 
   def calibrate(self, words, variables, images):
     nodes = {word[: i + 1] for word in words for i in range(len(word))}
@@ -89,11 +94,47 @@ def test_all_compositions_of_seven_units_and_families_of_more():
   assert len(many) == len(set(many)) < 128
 
 
-def test_wishes_are_one_exchange_away():
-  wishes = words.wishes((2, 0, 1), {"SST"})
-  # 0, 2, 1 begins with TSS; 2, 1, 0 passes through STT.
-  assert wishes == ["TSS", "STT"]
-  assert words.wishes((2, 0, 1), compositions.every(3)) == []
+def table_of(num_units, seed):
+  """Every composition: what units give and switches take, and a little else."""
+  rng = np.random.default_rng(seed)
+  gain = rng.uniform(0, 0.1, num_units)
+  loss = rng.uniform(0, 0.08, (2, num_units - 1))
+
+  def accuracy(word):
+    bits = np.array(compositions.to_bits(word), float)
+    up, down = (1 - bits[:-1]) * bits[1:], bits[:-1] * (1 - bits[1:])
+    plain = 0.5 + bits @ gain - up @ loss[0] - down @ loss[1]
+    return float(plain + rng.normal(scale=0.002))
+
+  return {word: accuracy(word) for word in compositions.every(num_units)}
+
+
+def test_what_is_wished_for_makes_better_ladders():
+  better = 0
+  for seed in range(6):
+    table = table_of(8, seed)
+    unit_bytes = np.random.default_rng(seed).integers(1, 100, 8).tolist()
+    known = {word: table[word] for word in words.first_words(8)}
+    families = best_ladder(known, unit_bytes)
+    while more := words.wishes(known, unit_bytes):
+      assert not known.keys() & set(more)
+      known |= {word: table[word] for word in more}
+    found, best = (best_ladder(t, unit_bytes) for t in (known, table))
+    assert len(known) < 80 < len(table)
+    found, families, best = (
+      (ladder.worst_step, -ladder.mean_accuracy)
+      for ladder in (found, families, best)
+    )
+    assert best <= found <= families
+    better += found < families
+  assert better >= 2
+
+
+def test_with_very_many_units_neighbours_of_the_ladder_are_wished_for():
+  n = 13
+  known = {word: word.count("T") / n for word in words.first_words(n)}
+  more = words.wishes(known, [1] * n)
+  assert set(more) == set(words.neighbours(range(n))) - known.keys() and more
 
 
 class NineUnits:
@@ -111,24 +152,28 @@ class NineUnits:
 
 
 def test_with_many_units_the_planner_asks_for_more():
-  """Loading unit 1 first is best, and no family knows what comes behind."""
-
-  def table(word):
-    good = word[1] == "T" and (word[3] == "T" or word.count("T") < 2)
-    return rising(word) + (0.3 if good and word.count("T") < 9 else 0)
-
-  tables = {("valid", False): table, ("test", False): table}
+  table = table_of(9, 3)
+  tables = {(split, False): table.get for split in ("valid", "test")}
   bench = Bench(NineUnits, tables)
   found = examine.examine(bench, {}, [1] * 9, Options())
   known = found.measured.own["valid"]
   assert len(known) > len(words.first_words(9))
   assert set(found.ladder.rungs) <= set(known)
-  first = examine.best_ladder(
-    {word: table(word) for word in words.first_words(9)}, [1] * 9
-  )
-  assert found.ladder.mean_accuracy > first.mean_accuracy
   # Every composition is asked for once by split.
   assert len(bench.asked) == 2 * len(known)
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_what_is_not_finite_is_never_chosen(tiny, split):
+  tables = {(s, c): rising for s in ("valid", "test") for c in (False, True)}
+  bench = Bench(tiny("tiny_resnet").swapnet, tables)
+  bench.loss["valid", True] = math.nan
+  tables["valid", True] = lambda word: 1.0
+  found = examine.examine(bench, {}, [1] * 3, Options())
+  assert found.measured.better == {"valid": {}, "test": {}}
+  bench.loss[split, False] = math.nan
+  with pytest.raises(ValueError, match=f"SSS, SST.* on {split} examples"):
+    examine.examine(bench, {}, [1] * 3, Options())
 
 
 def test_the_width_of_a_tree():

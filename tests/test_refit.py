@@ -80,3 +80,14 @@ def test_a_converter_is_kept_where_those_that_cross_it_gain():
   assert trials[1].before == 0.5 and trials[1].after == 0.625
   same, trials = keep_what_helps({0: "old"}, before, score(before), score)
   assert same is before and not trials[0].kept  # As good is not better.
+
+
+def test_what_makes_no_number_is_not_kept():
+  def score(variables):
+    broken = variables["converters"]["boundary0"] == "broken"
+    loss = float("nan") if broken else 1.0
+    return {"ST": Score(8, 1.0 if broken else 0.5, None, loss)}
+
+  before = {"converters": {"boundary0": "old"}}
+  same, (trial,) = keep_what_helps({0: "broken"}, before, score(before), score)
+  assert same is before and not trial.kept

@@ -9,7 +9,7 @@ import pytest
 
 from pwl_jax.data.dataset import Split
 from pwl_jax.evaluation.cost import measure_costs, size
-from pwl_jax.evaluation.scores import Score, make_scorer
+from pwl_jax.evaluation.scores import Score, check_finite, make_scorer
 from pwl_jax.method import composition as compositions
 from pwl_jax.training.accuracy import Batches, make_evaluator
 
@@ -45,6 +45,22 @@ def test_all_at_once_equals_one_by_one(tiny, devices):
     logits = case.logits(case.variables, normalise(split.images), word)
     best = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[:, :5]
     assert found[word].top5 == (best == split.labels[:, None]).any(1).mean()
+
+
+def test_what_is_no_number_is_no_right_answer(tiny):
+  case = tiny("tiny_resnet")
+  broken = jax.tree.map(lambda leaf: leaf * np.nan, case.variables["student"])
+  variables = {**case.variables, "student": broken}
+  devices = jax.devices()[:1]
+  batches = Batches(split_of(case), batch_size=8, devices=devices)
+  score = make_scorer(
+    case.swapnet, ["SSS", "TTT"], normalise=normalise, devices=devices
+  )
+  found = score(variables, batches)
+  assert found["SSS"].top1 == found["SSS"].top5 == 0
+  assert found["TTT"] == score(case.variables, batches)["TTT"]
+  with pytest.raises(ValueError, match=r"^SSS of this run answers with"):
+    check_finite(found, "this run")
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

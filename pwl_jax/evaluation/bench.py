@@ -22,9 +22,9 @@ from pwl_jax.training.accuracy import Batches
 from pwl_jax.training.parallel import replicate
 from pwl_jax.training.session import Session
 
-# Enough for a mean and a variance; so many that a power of two of devices
-# gives the same batches.
-STATISTICS_BATCH = 256
+# Of images whose mean and variance are taken: no less, as they would be those
+# of too few, and no more, as all compositions are run on them.
+LEAST, MOST = 64, 256
 
 EXAMPLES = {"valid": "held-out", "test": "test"}
 # watch(what is done) -> passes batches on, and shows how far it is.
@@ -56,9 +56,7 @@ class Bench:
     title: str = "",
   ) -> Scores:
     """Of compositions on "valid", the held-out examples, or on "test"."""
-    # At the widest place of the tree as many inputs as elsewhere in a batch.
-    size = self._session.machine.evaluation_batch // tree.width(words)
-    batches = self._split(split, max(1, size))
+    batches = self._split(split, max(1, self._batch_size(words)))
     how = "calibrated " if statistics else ""
     title = title or f"{len(words)} {how}compositions"
     watch = self._watch(f"{title}, {EXAMPLES[split]} examples")
@@ -69,14 +67,21 @@ class Bench:
   ) -> Statistics:
     """Batch statistics on training images, for all nodes with a switch."""
     calibrate = make_calibration(self.swapnet, words, **self._share)
-    batches, watch = self._training_images(images), self._watch("calibration")
+    size = min(max(LEAST, self._batch_size(words)), MOST)
+    batches = self._training_images(images, size)
+    watch = self._watch("calibration")
     return self._everywhere(calibrate(variables, batches, watch))
 
   def refit(self, variables: Variables, images: int) -> dict[int, Any]:
     """Converters in closed form on training images, by their boundaries."""
     refit = make_refit(self.swapnet, **self._share)
-    batches, watch = self._training_images(images), self._watch("converters")
+    batches = self._training_images(images, MOST)
+    watch = self._watch("converters")
     return self._everywhere(refit(variables, batches, watch))
+
+  def _batch_size(self, words: Sequence[str]) -> int:
+    """At the widest place of the tree as many inputs as in other batches."""
+    return self._session.machine.evaluation_batch // tree.width(words)
 
   def _everywhere(self, tree: Any) -> Any:
     return replicate(tree, self._session.machine.devices)
@@ -86,11 +91,11 @@ class Bench:
     devices = self._session.machine.devices
     return Batches(examples, batch_size=size, devices=devices)
 
-  def _training_images(self, count: int) -> Batches:
+  def _training_images(self, count: int, batch_size: int) -> Batches:
     train = self._session.data.dataset.train
     rows = epoch_order(len(train), seed=self._session.seed, epoch=0)[:count]
     return Batches(
       train.take(np.sort(rows)),
-      batch_size=STATISTICS_BATCH,
+      batch_size=batch_size,
       devices=self._session.machine.devices,
     )

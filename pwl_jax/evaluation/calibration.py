@@ -156,7 +156,9 @@ def _moments(tree: Any) -> Any:
 
 def _statistics(tree: Any) -> Any:
   """The inverse of `_moments`."""
-  found = _map_norms(tree, lambda mean, square: (mean, square - mean**2))
+  found = _map_norms(
+    tree, lambda mean, square: (mean, np.maximum(square - mean**2, 0))
+  )
   return jax.tree.map(lambda leaf: leaf.astype(np.float32), found)
 
 

@@ -13,10 +13,12 @@ class Cost(NamedTuple):
   """Of a unit, a converter or a whole composition."""
 
   bytes: int
-  flops: int  # For one input, as XLA counts them.
+  flops: int | None  # For one input, as XLA counts them; None if it does not.
 
   def __add__(self, other: "Cost") -> "Cost":
-    return Cost(self.bytes + other.bytes, self.flops + other.flops)
+    counted = None not in (self.flops, other.flops)
+    flops = self.flops + other.flops if counted else None
+    return Cost(self.bytes + other.bytes, flops)
 
 
 class Costs(NamedTuple):
@@ -91,7 +93,8 @@ def size(tree: Any) -> int:
   return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def _flops(function, variables, feature_shape) -> int:
+def _flops(function, variables, feature_shape) -> int | None:
   feature = jax.ShapeDtypeStruct((1, *feature_shape), "float32")
   found = jax.jit(function).lower(variables, feature).cost_analysis()
-  return int((found or {}).get("flops", 0))
+  flops = (found or {}).get("flops")
+  return None if flops is None else int(flops)

@@ -5,6 +5,7 @@ which compositions get batch statistics of their own, which ladder is best.
 The test examples are only reported on.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,13 +14,14 @@ from pwl_jax.evaluation.calibration import nodes_to_calibrate
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.ladder import Ladder, best_ladder
 from pwl_jax.evaluation.refit import Trial, keep_what_helps
+from pwl_jax.evaluation.scores import check_finite
 from pwl_jax.evaluation.tree import Statistics
 from pwl_jax.evaluation.words import first_words, wishes
 from pwl_jax.method.checks import check_range
 from pwl_jax.method.network import Variables
 
 SPLITS = ("valid", "test")
-ROUNDS = 4  # Of asking for more compositions, where there are many units.
+ROUNDS = 8  # Of asking for more compositions, where there are many units.
 
 
 class Options(NamedTuple):
@@ -91,8 +93,9 @@ def examine(
   while words and rounds < ROUNDS:
     found = measure(bench, words, variables, options.calibration_images)
     measured = found if measured is None else measured | found
-    ladder = best_ladder(measured.accuracy("valid"), unit_bytes)
-    words, rounds = wishes(ladder.order, measured.own["valid"]), rounds + 1
+    words = wishes(measured.accuracy("valid"), unit_bytes)
+    rounds += 1
+  ladder = best_ladder(measured.accuracy("valid"), unit_bytes)
   return Found(variables, trials, measured, ladder)
 
 
@@ -129,7 +132,7 @@ class HeldOut(NamedTuple):
     return [
       word
       for word, score in self.calibrated.items()
-      if score.top1 > self.own[word].top1
+      if score.top1 > self.own[word].top1 and math.isfinite(score.loss)
     ]
 
   @property
@@ -155,6 +158,8 @@ def measure(
   """Scores as they are; and calibrated, where held-out examples gain by it."""
   valid = held_out(bench, words, variables, images)
   own = {"valid": valid.own, "test": bench.score("test", words, variables)}
+  for split, scores in own.items():
+    check_finite(scores, f"the swap network, on {split} examples,")
   calibrated = {"valid": valid.calibrated, "test": {}}
   if valid.better:
     mixed, statistics = list(valid.calibrated), valid.statistics

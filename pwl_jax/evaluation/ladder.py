@@ -85,7 +85,7 @@ def judge(
     for rung, unit in zip(rungs, order, strict=False)
   )
   return Ladder(
-    tuple(order), tuple(rungs), max(0.0, *steps), area / sum(unit_bytes)
+    tuple(order), tuple(rungs), max(0.0, *steps), area / max(1, sum(unit_bytes))
   )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pwl_jax.evaluation.cost import Costs, size
 from pwl_jax.evaluation.examine import SPLITS, Measured
-from pwl_jax.evaluation.ladder import best_by_budget, best_within, judge
+from pwl_jax.evaluation.ladder import best_by_budget, judge
 from pwl_jax.evaluation.scores import Score
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.network import unit_name
@@ -134,16 +134,17 @@ def _ladder(costs: Costs, measured: Measured, order: Sequence[int]) -> Numbers:
   }
 
 
-def of_budgets(costs: Costs, measured: Measured, asked: int) -> Numbers:
-  """The best compositions by memory, and that for the bytes `asked` for."""
+def of_budgets(costs: Costs, measured: Measured) -> list[Numbers]:
+  """From how many bytes of memory on which composition is the best."""
   accuracy = measured.accuracy("valid")
   sizes = {word: costs.of(word).bytes for word in accuracy}
   best = best_by_budget(accuracy, sizes)
-  budget = None
-  if asked:
-    word = best_within(accuracy, sizes, asked)
-    budget = {"bytes": asked, "composition": word}
-  return {
-    "budgets": [{"bytes": least, "composition": word} for least, word in best],
-    "budget": budget,
-  }
+  return [{"bytes": least, "composition": word} for least, word in best]
+
+
+def of_budget(budgets: Sequence[Numbers], asked: int) -> Numbers | None:
+  """The best one for so many bytes."""
+  fitting = [found for found in budgets if found["bytes"] <= asked]
+  if not fitting:
+    return None
+  return {"bytes": asked, "composition": fitting[-1]["composition"]}

@@ -1,5 +1,6 @@
 """How far a measurement is: a bar on a terminal, a line in a log."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from rich.progress import (
 
 from pwl_jax.training.accuracy import Batches
 from pwl_jax.training.interruption import Request
+
+QUIET = 60  # Seconds in a log without a word.
 
 
 def make_watch(
@@ -38,13 +41,21 @@ def _passed_on(
     TimeRemainingColumn(),
   )
   alive = console.is_terminal
-  if not alive:
-    console.print(title, soft_wrap=True, highlight=False)
+
+  def tell(text: str):
+    if not alive:
+      console.print(text, soft_wrap=True, highlight=False)
+
+  tell(title)
+  told = time.monotonic()
   with Progress(
     *columns, console=console, transient=True, disable=not alive
   ) as progress:
     task = progress.add_task(title, total=batches.count)
-    for batch in batches:
+    for done, batch in enumerate(batches, start=1):
       request.check(f"in {title}")
       yield batch
       progress.advance(task)
+      if time.monotonic() - told > QUIET:
+        told = time.monotonic()
+        tell(f"{title}, {done}/{batches.count}")

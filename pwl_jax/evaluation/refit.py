@@ -6,6 +6,7 @@ better. Every converter is tried alone, and kept where the compositions that
 cross its boundary got better on average.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -106,7 +107,8 @@ def keep_what_helps(
     changed = {**variables, "converters": converters}
     found = score(changed)
     before, after = (_mean_across(i, of) for of in (scores, found))
-    kept = after > before
+    finite = all(math.isfinite(score.loss) for score in found.values())
+    kept = finite and after > before
     trials.append(Trial(i, kept, before, after))
     if kept:
       variables, scores = changed, found

@@ -1,7 +1,7 @@
 """How good compositions are on a split, all of them in one pass over it."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -61,6 +61,7 @@ def make_scorer(
       # How many classes are likelier; of equal ones the first counts.
       own = jnp.take_along_axis(logits, labels[:, None], axis=1)
       place = (logits > own).sum(-1) + _equal_before(logits, own, labels)
+      place = jnp.where(jnp.isfinite(logits).all(-1), place, jnp.inf)
       found = (place < 1, place < TOP, hard_loss(logits, labels))
       return jnp.stack([(part * counts).sum() for part in found])
 
@@ -86,6 +87,19 @@ def make_scorer(
     }
 
   return score
+
+
+def check_finite(scores: Mapping[str, Score], what: str):
+  """Raises where something does not answer with numbers."""
+  bad = [
+    name for name, score in scores.items() if not math.isfinite(score.loss)
+  ]
+  if bad:
+    raise ValueError(
+      f"{', '.join(bad)} of {what} answers with numbers that are not finite; "
+      "its weights are not, or it leaves the range of model.dtype: train it "
+      'again, with a lower learning rate, or use "float32"'
+    )
 
 
 def _equal_before(logits, own, labels):

@@ -1,11 +1,21 @@
-"""Which compositions to measure: all of them, or what is worth a look."""
+"""Which compositions to measure: all of them, or what is worth a look.
+
+With many units the families come first. What else is worth a look is what a
+plain model of accuracy puts on the best ladder: a sum of what every unit gives
+and every switch takes, fitted to what was measured. Its best ladder is
+measured, the model fitted anew, and so on until the best ladder is known.
+"""
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from pwl_jax.evaluation.ladder import best_ladder
 from pwl_jax.method import composition as compositions
 
 ALL_UP_TO = 128  # Compositions: seven units.
+PLANNED_UP_TO = 4096  # Twelve units; more would take the planner minutes.
 
 
 def first_words(num_units: int) -> list[str]:
@@ -18,15 +28,45 @@ def first_words(num_units: int) -> list[str]:
   return list(dict.fromkeys(itertools.chain(*families)))
 
 
-def wishes(order: Sequence[int], known: Collection[str]) -> list[str]:
-  """What to measure beside a ladder, which may make a better one.
+def wishes(
+  accuracy: Mapping[str, float], unit_bytes: Sequence[int]
+) -> list[str]:
+  """What to measure beside what is known, as it may make a better ladder."""
+  n = len(unit_bytes)
+  if 2**n <= PLANNED_UP_TO:
+    ladder = best_ladder(expected(accuracy, n) | accuracy, unit_bytes)
+    return [word for word in ladder.rungs if word not in accuracy]
+  order = best_ladder(accuracy, unit_bytes).order
+  return [word for word in neighbours(order) if word not in accuracy]
 
-  Loading two neighbours in the order the other way round passes through one
-  other composition; those that are not known yet.
+
+def expected(accuracy: Mapping[str, float], num_units: int) -> dict[str, float]:
+  """Accuracies of all compositions, as a sum of units and switches.
+
+  The least sum of squares of the known ones, with a slight pull to zero for
+  what they do not tell apart.
   """
+  known, every = list(accuracy), compositions.every(num_units)
+  rows, target = _features(known), np.array([accuracy[w] for w in known])
+  pull = 1e-3 * np.eye(rows.shape[1])
+  weights = np.linalg.solve(rows.T @ rows + pull, rows.T @ target)
+  found = np.clip(_features(every) @ weights, 0, 1)
+  return dict(zip(every, found.tolist(), strict=True))
+
+
+def _features(words: Sequence[str]) -> np.ndarray:
+  """One, the teacher's units, and the switches to either side."""
+  bits = np.array([compositions.to_bits(word) for word in words], float)
+  up = (1 - bits[:, :-1]) * bits[:, 1:]
+  down = bits[:, :-1] * (1 - bits[:, 1:])
+  return np.concatenate([np.ones((len(bits), 1)), bits, up, down], axis=1)
+
+
+def neighbours(order: Sequence[int]) -> list[str]:
+  """Compositions met if two that follow each other are loaded the other way."""
   found = []
   for i in range(len(order) - 1):
     other = list(order)
     other[i], other[i + 1] = other[i + 1], other[i]
     found.append(compositions.ladder(other)[i + 1])
-  return [word for word in found if word not in known]
+  return found

@@ -13,6 +13,7 @@ import jax
 
 from pwl_jax.training import distributed
 from pwl_jax.training.trees import (
+  Damaged,
   Leaves,
   digests,
   load_tree,
@@ -20,14 +21,14 @@ from pwl_jax.training.trees import (
   write_json,
 )
 
-RESULT = "result.json"
+RESULT, VARIABLES = "result.json", "variables"
 
 
 def finish(
   directory: pathlib.Path, variables: dict, result: dict[str, Any]
 ) -> dict[str, Any]:
   """Writes what was made, and last of all that it is complete."""
-  leaves = save_tree(directory / "variables", variables)
+  leaves = save_tree(directory / VARIABLES, variables)
   result = {**result, "digest": _digest_of(leaves)}
   if distributed.is_first():
     write_json(directory / RESULT, result)
@@ -51,16 +52,31 @@ def unfinish(directory: pathlib.Path):
 
 
 def is_complete(directory: pathlib.Path) -> bool:
-  return (directory / RESULT).exists()
+  return all((directory / part).exists() for part in (RESULT, VARIABLES))
 
 
 def load_result(directory: pathlib.Path) -> dict[str, Any]:
-  return json.loads((directory / RESULT).read_text())
+  """What a complete job reached; one that is damaged is named."""
+  path = directory / RESULT
+  try:
+    found = json.loads(path.read_text())
+    if not isinstance(found.get("digest"), str):
+      raise ValueError("it has no digest")
+  except (ValueError, AttributeError) as error:
+    raise Damaged(f"{path} is damaged ({error}); {_again(directory)}") from None
+  return found
 
 
 def load_variables(directory: pathlib.Path, abstract: Any) -> Any:
   """What a complete job made, verified."""
-  return load_tree(directory / "variables", abstract)
+  try:
+    return load_tree(directory / VARIABLES, abstract)
+  except (FileNotFoundError, Damaged) as error:
+    raise type(error)(f"{error}; {_again(directory)}") from None
+
+
+def _again(directory: pathlib.Path) -> str:
+  return f"move {directory} away, and run the stage {directory.name} again"
 
 
 def placed(shapes: Any, sharding: jax.sharding.Sharding) -> Any:

@@ -89,6 +89,6 @@ def _as_sigterm(number, frame):
 
 
 def _tell(name: str):
-  text = f"\n{name}: saving after this step; once more ends it at once\n"
+  text = f"\n{name}: ending after this step; once more ends it at once\n"
   # Not print: a signal may come while another print holds the buffer.
   os.write(2, text.encode())

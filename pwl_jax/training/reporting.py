@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from pwl_jax.method.objective import PARTS
-from pwl_jax.training.trees import write_whole
+from pwl_jax.whole import write_whole
 
 
 class Reporter:

@@ -19,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from pwl_jax.training.distributed import all_agree
+from pwl_jax.whole import write_whole
 
 Leaves = dict[str, list[str]]  # path -> what it is, sha256 of its bytes
 
@@ -160,13 +161,6 @@ def _first_difference(found: dict[str, str], wanted: dict[str, str]) -> str:
 def write_json(path: pathlib.Path, value: Any):
   """Whole or not at all; only numbers that JSON has."""
   write_whole(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def write_whole(path: pathlib.Path, text: str):
-  """The file has all of the text, or what it had before."""
-  temporary = path.with_suffix(".tmp")
-  temporary.write_text(text)
-  temporary.replace(path)
 
 
 def _local(leaf: Any) -> Any:
