@@ -1,0 +1,18 @@
+"""The bundle: a directory that a trained swap network is served from.
+
+  manifest  what lies in a bundle, and what every array of it was
+  reading   pieces and programs out of a bundle, verified
+  verify    whether everything in it is what was written
+  inspect   a page on it for the terminal
+  write     a bundle from a trained swap network
+  stores, storing    arrays off the disk, and onto it
+  placing            a directory that is there whole or not at all
+  names, text        leaves by their paths; JSON that people read
+
+A *piece* is what is stored, read and swapped alone: one unit of one network,
+the converter of a boundary, or the batch statistics of calibrated
+compositions. Everything but `write` serves, and needs nothing of training:
+
+  python -m pwl_jax.bundle inspect runs/digits/bundle
+  python -m pwl_jax.bundle verify runs/digits/bundle
+"""

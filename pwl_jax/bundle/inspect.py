@@ -1,0 +1,128 @@
+"""A page on a bundle for the terminal: what is in it, and what it is good for.
+
+It tells what the manifest says; whether the files are what they should be is
+for `verify` to find out.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import rich.box
+from rich.console import Group, RenderableType
+from rich.filesize import decimal as size
+from rich.table import Table
+from rich.text import Text
+
+from pwl_jax.bundle.reading import Bundle
+from pwl_jax.method import composition as compositions
+
+MOST_ROWS = 32  # Of compositions; of more, only the rungs of the ladder.
+MOST_NAMES = 12  # Of classes.
+
+
+def page(bundle: Bundle) -> RenderableType:
+  manifest = bundle.manifest
+  parts: list[RenderableType] = [Text(str(bundle.directory), style="bold")]
+  facts = Table.grid(padding=(0, 2))
+  for name, value in _facts(bundle):
+    facts.add_row("", Text(name), Text(value))
+  parts += [facts, Text(), _units(bundle)]
+  if manifest.compositions:
+    parts.append(_compositions(bundle))
+  return Group(*parts)
+
+
+def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
+  manifest = bundle.manifest
+  height, *rest = manifest.input.image
+  image = "x".join(map(str, (height, *rest)))
+  cut = ", others are cut to it" if manifest.input.resize == "centre" else ""
+  yield "takes", f"uint8 images of {image}{cut}"
+  names = list(manifest.class_names)
+  if names:
+    more = f", ... ({len(names)} classes)" if len(names) > MOST_NAMES else ""
+    yield "classes", ", ".join(names[:MOST_NAMES]) + more
+  if manifest.ladder:
+    yield "ladder", " > ".join(manifest.ladder)
+  total = sum(piece.nbytes for piece in manifest.pieces.values())
+  store = "one Orbax item" if manifest.store == "orbax" else "one safetensors"
+  store += "" if manifest.store == "orbax" else " file"
+  yield "weights", f"{size(total)}, {store} per piece ({manifest.store})"
+  programs = sum(len(piece.programs) for piece in manifest.pieces.values())
+  yield "programs", f"{programs}, for {', '.join(manifest.platforms)}"
+  versions = (f"{name} {v}" for name, v in manifest.versions.items())
+  yield "written by", ", ".join(versions)
+  for name in ("model.preset", "data.name"):
+    if name in manifest.config:
+      yield name, str(manifest.config[name])
+
+
+def _units(bundle: Bundle) -> Table:
+  """The bytes of both networks, unit by unit, and of what lies between."""
+  manifest = bundle.manifest
+  letters = (compositions.STUDENT, compositions.TEACHER)
+  rows, totals = [], [0, 0, 0]
+  for i in range(manifest.num_units):
+    pieces = [manifest.unit(letter, i) for letter in letters]
+    sizes: list[int | None] = [manifest.pieces[p].nbytes for p in pieces]
+    behind = manifest.boundary(i)
+    sizes.append(manifest.pieces[behind].nbytes if behind else None)
+    totals = [a + (b or 0) for a, b in zip(totals, sizes, strict=True)]
+    rows.append((str(i), *(_or_dash(nbytes, size) for nbytes in sizes)))
+  rows.append(("all", *map(size, totals)))
+  columns = ("unit", "student", "teacher", "converter behind it")
+  return _table("Units", columns, rows)
+
+
+def _compositions(bundle: Bundle) -> Table:
+  manifest = bundle.manifest
+  words = sorted(
+    manifest.compositions,
+    key=lambda word: (word.count(compositions.TEACHER), word),
+  )
+  title = "Compositions"
+  if len(words) > MOST_ROWS:
+    title = f"Compositions of the ladder, of {len(words)} in all"
+    words = [w for w in manifest.ladder if w in manifest.compositions]
+  rows = []
+  for word in words:
+    found = manifest.compositions[word]
+    rung = manifest.ladder.index(word) if word in manifest.ladder else None
+    rows.append(
+      (
+        word,
+        size(found.nbytes),
+        _or_dash(found.valid, _percent),
+        _or_dash(found.test, _percent),
+        "its own" if found.calibrated else "trained",
+        _or_dash(rung, str),
+      )
+    )
+  columns = ("composition", "bytes", "held out", "test", "statistics", "rung")
+  return _table(title, columns, rows)
+
+
+def _table(
+  title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> Table:
+  """Text only: nothing that comes from a file is taken for markup."""
+  table = Table(
+    title=Text(title, style="bold"),
+    title_justify="left",
+    box=rich.box.SIMPLE_HEAD,
+    pad_edge=False,
+  )
+  for i, name in enumerate(columns):
+    justify = "right" if i else "left"
+    table.add_column(Text(name), justify=justify, overflow="fold")
+  for row in rows:
+    table.add_row(*map(Text, row))
+  return table
+
+
+def _percent(share: float) -> str:
+  return f"{100 * share:.2f} %"
+
+
+def _or_dash(value: Any, shown: Callable[[Any], str]) -> str:
+  return "-" if value is None else shown(value)

@@ -1,0 +1,176 @@
+"""Pieces and programs out of a bundle, verified.
+
+  bundle = open_bundle("runs/digits/bundle")
+  piece = bundle.manifest.unit("S", 0)
+  leaves = bundle.leaves(piece)             # name -> array
+  program = bundle.program(piece)           # a jax.export.Exported
+  feature = program.call(leaves, images)    # uint8 images of any batch size
+
+What comes out is what was written, every bit of it, or `Damaged` is raised.
+Opening reads the manifest and nothing else; jax is imported by the first
+program, tensorstore by the first piece of an Orbax store.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pwl_jax.bundle import manifest as manifests
+from pwl_jax.bundle import stores
+from pwl_jax.bundle.manifest import Damaged, Leaf, Manifest
+from pwl_jax.method.checks import check_choice
+
+SMALL = 1 << 16  # Bytes.
+
+if TYPE_CHECKING:
+  from jax.export import Exported
+
+__all__ = ["Bundle", "Damaged", "open_bundle"]
+
+
+def open_bundle(directory: pathlib.Path | str) -> "Bundle":
+  """Reads what the bundle holds, and none of it."""
+  directory = pathlib.Path(directory).absolute()
+  return Bundle(directory, manifests.read(directory))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+  """A directory and its manifest, which everything else is held against."""
+
+  directory: pathlib.Path
+  manifest: Manifest
+
+  def leaves(
+    self, piece: str, pace: stores.Pace | None = None
+  ) -> dict[str, np.ndarray]:
+    """All arrays of a piece, read-only, or none.
+
+    `pace(nbytes)` is called as bytes are read, about once a MiB, so that the
+    caller can wait there, or give up by raising.
+    """
+    found = {}
+    for name, array in self.each_leaf(piece, pace):
+      if isinstance(array, Damaged):
+        raise array
+      found[name] = array
+    return found
+
+  def each_leaf(
+    self, piece: str, pace: stores.Pace | None = None
+  ) -> Iterator[tuple[str, np.ndarray | Damaged]]:
+    """Every leaf of a piece by name, or what is wrong with it."""
+    leaves = self._piece(piece).leaves
+    if not leaves:
+      return
+    store = self.manifest.store
+    relative = manifests.weights_place(piece, store)
+    place = self.directory / relative
+
+    def damage(name: str, error: Exception) -> Damaged:
+      return self._damaged(f"{name} of {piece} in {place}: {error}")
+
+    try:
+      self._check_small_files(relative)
+      with stores.opened(store, place, leaves) as read:
+        for name, leaf in leaves.items():
+          try:
+            array = read(name, leaf, pace or _no_pace)
+            _check_digest(array, leaf)
+          except Damaged as error:
+            array = damage(name, error)
+          else:
+            array.flags.writeable = False
+          yield name, array
+    except Damaged as error:  # None of them can be read.
+      for name in leaves:
+        yield name, damage(name, error)
+
+  def program(self, piece: str, role: str = manifests.RUN) -> "Exported":
+    """What runs a unit ("run"), or converts ("encode", "decode")."""
+    written = self.program_bytes(piece, role)
+    import jax
+    from jax import export
+
+    try:
+      return export.deserialize(bytearray(written))
+    except ImportError:  # It names what to install.
+      raise
+    except Exception as error:
+      raise ValueError(
+        f"the {role} program of {piece} was written with jax "
+        f"{self.manifest.versions['jax']}, and jax {jax.__version__} cannot "
+        f"read it ({type(error).__name__}: {error}); use a jax at least as "
+        "new, or export the bundle again"
+      ) from error
+
+  def program_bytes(self, piece: str, role: str = manifests.RUN) -> bytes:
+    """The file of a program, verified."""
+    programs = self._piece(piece).programs
+    check_choice(f"program of {piece}", role, programs)
+    path = self.directory / manifests.program_file(piece, role)
+    what = f"the {role} program of {piece} in {path}"
+    try:
+      written = path.read_bytes()
+    except FileNotFoundError:
+      raise self._damaged(f"{what}: the file is missing") from None
+    if hashlib.sha256(written).hexdigest() != programs[role]:
+      raise self._damaged(f"{what}: it is not what was written")
+    return written
+
+  def _check_small_files(self, place: str):
+    """Those of an Orbax item that say where its arrays lie, and in what form.
+
+    The others hold the arrays, and are held to their digests.
+    """
+    for name, digest in self.manifest.files.items():
+      if name.startswith(f"{place}/"):
+        path = self.directory / name
+        if not _is_large(path):
+          check_file(path, digest)
+
+  def _piece(self, name: str) -> manifests.Piece:
+    check_choice("piece", name, self.manifest.pieces)
+    return self.manifest.pieces[name]
+
+  def _damaged(self, message: str) -> Damaged:
+    """Says whether there is another bundle now, whose files those are."""
+    try:
+      replaced = manifests.read(self.directory) != self.manifest
+    except (OSError, ValueError):
+      replaced = True
+    if replaced:
+      message += (
+        "; the bundle was replaced since it was opened, or is damaged as a "
+        "whole: open it again"
+      )
+    return Damaged(message)
+
+
+def check_file(path: pathlib.Path, digest: str):
+  """Raises unless the whole file is what was written."""
+  try:
+    with path.open("rb") as file:
+      found = hashlib.file_digest(file, "sha256").hexdigest()
+  except FileNotFoundError:
+    raise Damaged(f"{path} is missing") from None
+  if found != digest:
+    raise Damaged(f"{path} is not what was written")
+
+
+def _is_large(path: pathlib.Path) -> bool:
+  return path.exists() and path.stat().st_size > SMALL
+
+
+def _no_pace(nbytes: int) -> Any:
+  del nbytes
+
+
+def _check_digest(array: np.ndarray, leaf: Leaf):
+  digest = hashlib.sha256(stores.as_bytes(array)).hexdigest()
+  if digest != leaf.sha256:
+    raise Damaged("its bytes are not those that were written")

@@ -1,0 +1,165 @@
+"""Small bundles, each written once, and the ways in which files break."""
+
+import contextlib
+import functools
+import hashlib
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+
+from pwl_jax import models
+from pwl_jax.bundle import manifest as manifests
+from pwl_jax.bundle import storing
+from pwl_jax.bundle.manifest import Composition, Input, Leaf, Manifest, Piece
+from pwl_jax.bundle.write import write_bundle
+from pwl_jax.data.augment import normalise
+from pwl_jax.evaluation.calibration import nodes_to_calibrate
+from pwl_jax.evaluation.improvements import Improvements
+from pwl_jax.method import composition as compositions
+from pwl_jax.method.swapnet import SwapNet
+from tests.cases import Case, draw
+
+MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+class Trained(Case):
+  """A swap network with whatever an evaluation may have found for it."""
+
+  def __init__(self, name, *, converter="auto", **options):
+    networks = models.create_pair(name, **options)
+    super().__init__(SwapNet.create(*networks, converter=converter))
+    rng = np.random.default_rng(3)
+    words = compositions.every(self.swapnet.num_units)
+    calibrated = tuple(w for w in words if w.startswith(("TS", "STT")))
+    shapes = self.swapnet.abstract_variables()
+    statistics = {}
+    for node in nodes_to_calibrate(self.swapnet, words):
+      unit = self.swapnet.unit(shapes, len(node) - 1, node[-1])[1]
+      statistics[node] = jax.tree.map(
+        lambda leaf: draw(rng, leaf), unit["batch_stats"]
+      )
+    self.improvements = Improvements(statistics, calibrated, {})
+
+  def write(self, directory, **options):
+    num_units = self.swapnet.num_units
+    words = compositions.every(num_units)
+    return write_bundle(
+      directory,
+      **dict(
+        swapnet=self.swapnet,
+        variables=self.variables,
+        improvements=self.improvements,
+        input=Input(self.swapnet.teacher.input_shape, MEAN, DEVIATION, "exact"),
+        class_names=[f"class {i}" for i in range(10)],
+        compositions={
+          word: Composition(0, 0.5, 0.25 + 0.01 * i, False)
+          for i, word in enumerate(words)
+        },
+        ladder=compositions.prefix(num_units),
+        config={"model.preset": "tiny", "augment.rotate": 15.0},
+      )
+      | options,
+    )
+
+  def golden(self, images, word, calibrated=True):
+    """What the networks answer, with what is used for this composition."""
+    variables = self.variables
+    if calibrated:
+      variables = self.improvements.applied(variables, word)
+    return self.logits(variables, normalise(images, MEAN, DEVIATION), word)
+
+
+@functools.cache
+def trained(name, **options):
+  return Trained(name, **options)
+
+
+_written = {}
+
+
+def written(factory, name, store, **options):
+  """The directory of a bundle that no test changes."""
+  key = name, store, *sorted(options.items())
+  if key not in _written:
+    directory = factory.mktemp("bundle") / name
+    trained(name, **options).write(directory, store=store)
+    _written[key] = directory
+  return _written[key]
+
+
+def copied(directory, tmp_path):
+  return pathlib.Path(shutil.copytree(directory, tmp_path / "copy"))
+
+
+def handmade(directory, store, pieces):
+  """A bundle of arrays alone: without programs, and made at once."""
+  directory.mkdir()
+  storing.store(directory, store, pieces)
+  files = {
+    str(path.relative_to(directory)): sha256(path.read_bytes())
+    for path in directory.rglob("*")
+    if path.is_file()
+  }
+  described = {
+    name: Piece(
+      {
+        leaf: Leaf(str(array.dtype), array.shape, sha256(array.tobytes()))
+        for leaf, array in leaves.items()
+      },
+      {},
+    )
+    for name, leaves in pieces.items()
+  }
+  manifest = Manifest(
+    num_units=1,
+    input=Input((1, 1, 1), (0.5,), (0.25,), "exact"),
+    class_names=("a", "b"),
+    store=store,
+    pieces=described,
+    compositions={},
+    ladder=(),
+    config={},
+    versions={"pwl_jax": "0", "jax": "0"},
+    platforms=("cpu",),
+    files=files,
+  )
+  (directory / manifests.NAME).write_text(manifests.to_json(manifest))
+  return directory
+
+
+def sha256(written):
+  return hashlib.sha256(written).hexdigest()
+
+
+def flip(path, place=0.5):
+  """One bit of it."""
+  written = bytearray(path.read_bytes())
+  written[int(place * (len(written) - 1))] ^= 4
+  path.write_bytes(written)
+
+
+def truncate(path):
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+FAULTS = {
+  "first byte": functools.partial(flip, place=0),
+  "a bit": flip,
+  "last byte": functools.partial(flip, place=1),
+  "cut": truncate,
+  "emptied": lambda path: path.write_bytes(b""),
+  "deleted": pathlib.Path.unlink,
+}
+
+
+@contextlib.contextmanager
+def broken(path, fault):
+  """A file that is damaged, and whole again afterwards."""
+  before = path.read_bytes()
+  FAULTS[fault](path)
+  try:
+    yield
+  finally:
+    path.write_bytes(before)
