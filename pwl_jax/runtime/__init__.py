@@ -1,0 +1,16 @@
+"""Serves a bundle: first answers at once, better ones while it loads.
+
+model     what users call; snapshots, changes, the budget
+snapshot  one composition and its arrays, which never change
+programs  a program of the bundle, compiled by batch size
+executables  what was compiled, kept between processes
+holdings  the pieces in memory, verified as they are read
+climber   the worker: loads, warms, publishes
+routes    which compositions to visit
+upgrade   the handle of a change
+events, errors   what happened, and what can go wrong
+"""
+
+from pwl_jax.runtime.model import Model, open_model
+
+__all__ = ["Model", "open_model"]

@@ -1,0 +1,152 @@
+"""Compiled programs, kept in the user's own cache between processes.
+
+Compiling takes most of the time until a first answer. What XLA compiled is
+kept as bytes, with a digest, in a directory that nobody else may read or write;
+what is not what was written there is compiled again. Nothing is unpickled.
+
+A program is told by its own digest, the shapes it is compiled for, the device,
+and the versions of jax and jaxlib; on a CPU also by what that CPU can do.
+"""
+
+import functools
+import hashlib
+import os
+import pathlib
+import platform
+import stat
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+FOLDER = "PWL_JAX_CACHE"  # The environment variable; "" keeps nothing.
+DIGEST_SIZE = 32
+LIMIT = 2**30  # Bytes; the oldest go first.
+
+Executable = Callable[[Sequence[jax.Array]], jax.Array]
+
+
+def default_folder() -> pathlib.Path | None:
+  """Of this user, or what the environment says."""
+  named = os.environ.get(FOLDER)
+  if named is not None:
+    return pathlib.Path(named) if named else None
+  base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+  return pathlib.Path(base).expanduser() / "pwl_jax" / "executables"
+
+
+class Cache:
+  """A folder of compiled programs; without a folder it keeps nothing."""
+
+  def __init__(self, folder: pathlib.Path | None):
+    self._folder = folder if folder and _is_ours(folder) else None
+
+  def get(
+    self,
+    digest: str,
+    arguments: Sequence[jax.Array],
+    device: jax.Device,
+    compile: Callable[[], jax.stages.Compiled],
+  ) -> Executable:
+    """The program, from here or compiled, to be called with such arguments."""
+    path = self._path(digest, arguments, device)
+    kept = _read(path, device, arguments) if path else None
+    if kept is not None:
+      return kept
+    compiled = compile()
+    executable = compiled.runtime_executable()
+    if path and hasattr(executable, "serialize"):
+      self._write(path, executable)
+      if _read(path, device, arguments) is None:
+        # What XLA itself took from a cache cannot always be kept once more.
+        path.unlink(missing_ok=True)
+    return lambda arguments: compiled(*arguments)
+
+  def _path(self, digest, arguments, device) -> pathlib.Path | None:
+    if self._folder is None:
+      return None
+    parts = (
+      *(jax.__version__, jax.lib.__version__),
+      *(device.platform, device.device_kind, device.client.platform_version),
+      *((_cpu(),) if device.platform == "cpu" else ()),
+      digest,
+      *(f"{array.dtype}{list(array.shape)}" for array in arguments),
+    )
+    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return self._folder / name
+
+  def _write(self, path: pathlib.Path, executable: Any):
+    """Best effort: a full disk or a device that cannot is no failure."""
+    try:
+      written = bytes(executable.serialize())
+      temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+      temporary.write_bytes(hashlib.sha256(written).digest() + written)
+      temporary.replace(path)
+      self._prune()
+    except (OSError, jax.errors.JaxRuntimeError, NotImplementedError):
+      pass
+
+  def _prune(self):
+    files = [(p.stat().st_mtime, p) for p in self._folder.iterdir()]
+    total = sum(path.stat().st_size for _, path in files)
+    for _, path in sorted(files):
+      if total <= LIMIT:
+        break
+      total -= path.stat().st_size
+      path.unlink(missing_ok=True)
+
+
+def _is_ours(folder: pathlib.Path) -> bool:
+  """Makes it where it is not there; nobody else may have a hand in it."""
+  try:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+  except OSError:
+    return False
+  closed = not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+  return found.st_uid == os.getuid() and closed
+
+
+def _read(
+  path: pathlib.Path, device: jax.Device, arguments: Sequence[jax.Array]
+) -> Executable | None:
+  """What was kept, if it is that and runs; None where it has to be compiled."""
+  try:
+    content = path.read_bytes()
+  except OSError:
+    return None
+  written = content[DIGEST_SIZE:]
+  if hashlib.sha256(written).digest() != content[:DIGEST_SIZE]:
+    return None
+  try:
+    run = _runner(written, device)
+    jax.block_until_ready(run(arguments))
+  except Exception:  # Whatever XLA says, or jaxlib does not have any more.
+    return None
+  return run
+
+
+def _runner(written: bytes, device: jax.Device) -> Executable:
+  """None of what is used here is promised to stay as it is."""
+  devices = jax.sharding.SingleDeviceSharding(device)._internal_device_list
+  executable = device.client.deserialize_executable(
+    written, executable_devices=devices
+  )
+
+  def run(arguments: Sequence[jax.Array]) -> jax.Array:
+    results = executable.execute_sharded(arguments)
+    ((answer,),) = results.disassemble_into_single_device_arrays()
+    return answer
+
+  return run
+
+
+@functools.cache
+def _cpu() -> str:
+  """What this CPU can do; a home directory may be shared by several kinds."""
+  try:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    told = {line for line in lines if line.startswith(("flags", "Features"))}
+  except OSError:
+    told = {platform.processor()}
+  return platform.machine() + "".join(sorted(told))

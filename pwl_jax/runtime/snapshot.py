@@ -1,0 +1,89 @@
+"""What is served at one moment: a composition and the arrays it runs on.
+
+A snapshot never changes. Whoever holds one can go on asking it while another
+one is served; its arrays are freed when the last holder lets go of it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from pwl_jax.runtime.programs import Program
+
+LARGEST = 256  # Images at once; more are answered in parts.
+
+
+class Step(NamedTuple):
+  """A unit or a conversion, and its weights."""
+
+  program: Program
+  names: tuple[str, ...]  # Of the leaves, sorted.
+  leaves: tuple[jax.Array, ...]
+
+
+class Snapshot:
+  """Answers batches of uint8 images by one composition."""
+
+  def __init__(
+    self,
+    composition: str,
+    steps: Sequence[Step],
+    *,
+    image: tuple[int, ...],
+    device: jax.Device,
+    seen: set[int],
+  ):
+    self.composition = composition
+    self._steps, self._image = tuple(steps), image
+    self._device = device
+    self._seen = seen  # Batch sizes; those of a model share them.
+
+  def __call__(self, images: np.ndarray) -> np.ndarray:
+    """uint8[b, h, w, c] -> float32[b, classes]; any b."""
+    images = check_images(images, self._image)
+    answers = [
+      self._answer(images[start : start + LARGEST])
+      for start in range(0, len(images), LARGEST)
+    ]
+    return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+  def warm(self):
+    """Compiles and runs for all batch sizes that were seen."""
+    for size in sorted(self._seen):
+      jax.block_until_ready(self._run(np.zeros((size, *self._image), np.uint8)))
+
+  def _answer(self, images: np.ndarray) -> np.ndarray:
+    size = bucket(len(images))
+    self._seen.add(size)
+    if size > len(images):
+      padding = [(0, size - len(images))] + [(0, 0)] * len(self._image)
+      padded = np.pad(images, padding)
+    else:
+      padded = images
+    return np.asarray(self._run(padded))[: len(images)]
+
+  def _run(self, images: np.ndarray) -> jax.Array:
+    x = jax.device_put(images, self._device)
+    for step in self._steps:
+      x = step.program(step.names, step.leaves, x)
+    return x
+
+
+def bucket(count: int) -> int:
+  """The next power of two: few programs serve all batch sizes."""
+  return 1 << max(0, count - 1).bit_length()
+
+
+def check_images(images: np.ndarray, image: tuple[int, ...]) -> np.ndarray:
+  """The batch as it is needed; raises where it is something else."""
+  images = np.asarray(images)
+  if images.dtype != np.uint8 or images.shape[1:] != tuple(image):
+    raise ValueError(
+      f"images are {images.dtype}{list(images.shape)}; give a batch of pixels "
+      f"as they come, uint8[b, {', '.join(map(str, image))}]"
+    )
+  if not len(images):
+    raise ValueError("the batch has no images; give at least one")
+  return images
