@@ -79,4 +79,8 @@ def default_config() -> ConfigDict:
   # Training images to fit the converters on once more; 0 leaves them.
   evaluation.refit_images = 0
   evaluation.memory_budget = 0  # Bytes to name the best composition for.
+
+  config.export = export = ConfigDict()
+  export.format = "orbax"  # Or "safetensors", a file per unit.
+  export.platforms = ("cpu", "cuda", "tpu")  # That the programs run on.
   return config.lock()

@@ -26,4 +26,6 @@ class Context:
   fit_converters: bool
   evaluation: Options
   memory_budget: int  # Bytes; 0 for none.
+  export_format: str
+  export_platforms: tuple[str, ...]
   fields: Mapping[str, Any]  # Of the config, by dotted names; and of the data.

@@ -39,7 +39,7 @@ READS = ("evaluation.calibration_images", "evaluation.refit_images")
 def is_current(context: Context, name: str) -> bool:
   """Whether it was made of exactly what is there."""
   directory = context.workdir / name
-  if not (is_complete(directory) and _results(context).exists()):
+  if not (is_complete(directory) and results_path(context).exists()):
     return False
   try:
     return load_result(directory).get("of") == _identity(context)
@@ -47,7 +47,7 @@ def is_current(context: Context, name: str) -> bool:
     return False
 
 
-def _results(context: Context) -> pathlib.Path:
+def results_path(context: Context) -> pathlib.Path:
   return context.workdir / REPORT / RESULTS
 
 
@@ -69,7 +69,7 @@ def check(context: Context, name: str, before: Collection[str]):
       f"nothing to evaluate in {context.workdir}; train something first: "
       f"--config.stages={','.join(trained.TRAININGS)},{name}"
     )
-  report = _results(context).parent
+  report = results_path(context).parent
   if report.exists() and not report.is_dir():
     raise ValueError(
       f"{report} is no directory, and the report goes there; move it away"
@@ -112,7 +112,7 @@ def run(context: Context, name: str):
     if trained.is_current(context, stage)
   }
   session, directory = context.session, context.workdir / name
-  path = _results(context)
+  path = results_path(context)
   with distributed.together():
     if distributed.is_first():
       unfinish(directory)
@@ -144,7 +144,7 @@ def show(context: Context):
   What costs nothing to make again is brought up to date here: the best
   composition for a budget, and the page.
   """
-  path, console = _results(context), context.session.console
+  path, console = results_path(context), context.session.console
   found, page = read(path), path.with_name(PAGE)
   budget = numbers.of_budget(found["budgets"], context.memory_budget)
   with distributed.together():

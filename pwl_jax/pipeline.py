@@ -1,15 +1,16 @@
 """The stages of a run, in their order, and which of them are left.
 
 Those that train are in `trained.py`; what is made of their results in
-`evaluated.py`. A stage writes into `workdir/STAGE`; one that is complete is
-skipped, one that was interrupted goes on from its latest checkpoint.
+`evaluated.py` and `exported.py`. A stage writes into `workdir/STAGE`; one that
+is complete is skipped, one that was interrupted goes on from its latest
+checkpoint.
 """
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from pwl_jax import evaluated, overview, trained
+from pwl_jax import evaluated, exported, overview, trained
 from pwl_jax.context import Context
 from pwl_jax.method.checks import check_choice
 
@@ -46,9 +47,17 @@ STAGES = {
     evaluated.run,
     derived=True,
   ),
+  exported.NAME: Stage(
+    exported.is_current,
+    exported.check,
+    exported.check_owner,
+    exported.plan,
+    exported.run,
+    derived=True,
+  ),
 }
 _READ_BY = [training.reads for training in trained.TRAININGS.values()]
-READ = tuple(itertools.chain(*_READ_BY, evaluated.READS))
+READ = tuple(itertools.chain(*_READ_BY, evaluated.READS, exported.READS))
 
 
 def stages_left(names: Sequence[str], context: Context) -> list[str]:

@@ -116,5 +116,7 @@ def make_context(
     fit_converters=config.fit_converters,
     evaluation=Options(**evaluation),
     memory_budget=budget,
+    export_format=config.export.format,
+    export_platforms=tuple(config.export.platforms),
     fields=workdirs.flat(fields),
   )

@@ -1,0 +1,129 @@
+"""The stage that writes the bundle: what the runtime serves from.
+
+It takes teacher, student and converters, what the evaluation found to make
+compositions better, and what it measured. Like an evaluation a bundle belongs
+to exactly these, and is written anew when one of them has changed; the old one
+stays until the new one is whole.
+"""
+
+import pathlib
+from collections.abc import Collection
+from typing import Any
+
+from pwl_jax import evaluated, trained, workdirs
+from pwl_jax.bundle import manifest as manifests
+from pwl_jax.bundle.manifest import Composition, Input
+from pwl_jax.bundle.write import write_bundle
+from pwl_jax.context import Context
+from pwl_jax.data.stream import Stream
+from pwl_jax.evaluation import improvements
+from pwl_jax.method.checks import check_choice
+from pwl_jax.report.results import read
+from pwl_jax.training import distributed
+from pwl_jax.training.artefacts import load_result
+
+NAME = "export"
+BUNDLE = "bundle"
+READS = ("export.",)
+NEEDS = ("teacher", "distill", evaluated.NAME)
+OF = "made_of"  # In the config of a bundle.
+
+
+def is_current(context: Context, name: str) -> bool:
+  """Whether it was written from exactly what is there."""
+  try:
+    found = manifests.read(context.workdir / BUNDLE)
+  except (OSError, ValueError):
+    return False
+  return evaluated.is_current(context, evaluated.NAME) and found.config.get(
+    OF
+  ) == _identity(context)
+
+
+def _identity(context: Context) -> dict[str, Any]:
+  found = load_result(context.workdir / evaluated.NAME)
+  return {
+    "evaluate": found["digest"],
+    "of": found["of"],
+    "fields": workdirs.read_by(READS, context.fields),
+  }
+
+
+def check(context: Context, name: str, before: Collection[str]):
+  check_choice("export.format", context.export_format, manifests.STORES)
+  there = {
+    stage
+    for stage in ("teacher", "distill")
+    if trained.is_current(context, stage)
+  }
+  if evaluated.is_current(context, evaluated.NAME):
+    there.add(evaluated.NAME)
+  missing = [stage for stage in NEEDS if stage not in {*there, *before}]
+  if missing:
+    raise ValueError(
+      f"{name} needs {', '.join(missing)}, which {context.workdir} does not "
+      f"have; --config.stages={','.join([*missing, name])} makes it"
+    )
+
+
+def check_owner(context: Context, name: str):
+  """The evaluation looks after what it is made of."""
+  evaluated.check_owner(context, evaluated.NAME)
+
+
+def plan(context: Context, name: str) -> str:
+  return f"{context.export_format}, for {', '.join(context.export_platforms)}"
+
+
+def run(context: Context, name: str):
+  directory = context.workdir / BUNDLE
+  variables = {
+    **trained.variables(context, "teacher"),
+    **trained.variables(context, "distill"),
+  }
+  found = improvements.load(
+    context.workdir / evaluated.NAME,
+    context.swapnet,
+    context.session.machine.devices,
+  )
+  with distributed.together():
+    if distributed.is_first():
+      _write(context, directory, variables, found)
+  context.session.say(f"{name}: {directory}")
+
+
+def _write(
+  context: Context,
+  directory: pathlib.Path,
+  variables: dict[str, Any],
+  found: improvements.Improvements,
+):
+  measured = read(evaluated.results_path(context))
+  data = context.session.data
+  streamed = isinstance(data.dataset.train, Stream)
+  write_bundle(
+    directory,
+    swapnet=context.swapnet,
+    variables=variables,
+    improvements=found,
+    input=Input(
+      tuple(data.dataset.image_shape),
+      tuple(data.mean),
+      tuple(data.deviation),
+      "centre" if streamed else "exact",
+    ),
+    class_names=data.dataset.class_names,
+    compositions={
+      word: Composition(
+        composition["bytes"],
+        composition["valid"]["top1"],
+        composition["test"]["top1"],
+        composition["calibrated"],
+      )
+      for word, composition in measured["compositions"].items()
+    },
+    ladder=measured["ladders"]["planned"]["rungs"],
+    config={**context.fields, OF: _identity(context)},
+    store=context.export_format,
+    platforms=context.export_platforms,
+  )
