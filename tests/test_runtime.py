@@ -63,6 +63,19 @@ def test_every_composition_answers_as_it_should(opened, store):
     assert model.accuracy == model.manifest.compositions[word].test
 
 
+def test_any_composition_can_be_the_first(opened):
+  images = images_of(2)
+  model = opened(start="TST")
+  assert_close(
+    model(images), trained("tiny_resnet").golden(images, "TST"), 1e-4
+  )
+  assert model.downgrade().wait() == "SSS"
+  with pytest.raises(ValueError, match="TTTT"):
+    opened(start="TTTT")
+  with pytest.raises(errors.BudgetExceeded, match="TTT takes"):
+    opened(start="TTT", budget=sizes_of(model)["TTS"])
+
+
 @pytest.mark.parametrize("count", [1, 3, 8, 300])
 def test_any_batch_size(opened, count):
   images = images_of(count)

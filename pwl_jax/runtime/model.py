@@ -8,6 +8,7 @@ for a change, fails by one, or is answered by half of one.
 import contextlib
 import functools
 import pathlib
+import time
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -42,6 +43,7 @@ class Model:
     retries: int,
     cache: Cache,
     batch_sizes: Sequence[int],
+    start: str | None,
   ):
     self._bundle, self._device, self._cache = bundle, device, cache
     self._events, self._closed = EventLog(), False
@@ -60,13 +62,15 @@ class Model:
       retries=retries,
     )
     self._climber.budget, self._climber.keep_student = budget, keep_student
-    student = "S" * self.manifest.num_units
-    for piece in self.manifest.pieces_of(student):
-      self._holdings.load(piece, Pace(None, lambda seconds: None))
-    snapshot = self._build(student)
+    first = start or "S" * self.manifest.num_units
+    self._check_fits(first)
+    pace = Pace(max_bytes_per_second, time.sleep)
+    for piece in self.manifest.pieces_of(first):
+      self._holdings.load(piece, pace)
+    snapshot = self._build(first)
     snapshot.warm()
     self._snapshot = snapshot
-    self._tell("opened", f"{bundle.directory}, {student}")
+    self._tell("opened", f"{bundle.directory}, {first}")
 
   @property
   def manifest(self):
@@ -157,16 +161,19 @@ class Model:
     return snapshot
 
   def _go(self, to: str, policy: str) -> Upgrade:
-    validate(to, self.manifest.num_units)
-    budget, nbytes = self._climber.budget, self._size(to)
-    if budget is not None and nbytes > budget:
-      raise BudgetExceeded(
-        f"{to} takes {nbytes:,} bytes, and the budget is {budget:,}; "
-        f"the best that fits is {self._best_within(budget)}"
-      )
+    self._check_fits(to)
     goal = Upgrade(to, self.composition, policy)
     self._climber.submit(goal)
     return goal
+
+  def _check_fits(self, word: str):
+    validate(word, self.manifest.num_units)
+    budget, nbytes = self._climber.budget, self._size(word)
+    if budget is not None and nbytes > budget:
+      raise BudgetExceeded(
+        f"{word} takes {nbytes:,} bytes, and the budget is {budget:,}; "
+        f"the best that fits is {self._best_within(budget)}"
+      )
 
   def _size(self, word: str) -> int:
     return sum(map(self._holdings.size, self.manifest.pieces_of(word)))
@@ -245,6 +252,7 @@ def open_model(
   retries: int = 3,
   cache_dir: pathlib.Path | str | None = None,
   batch_sizes: Sequence[int] = (1,),
+  start: str | None = None,
 ) -> Model:
   """Opens a bundle; returns when the student answers.
 
@@ -254,13 +262,14 @@ def open_model(
     keep_student: whether its weights stay in memory for an instant downgrade;
       None keeps them where that fits the budget.
     budget: bytes that the weights may take; None for as much as they like.
-    max_bytes_per_second: reads no faster than that behind the first answer, so
-      that disk and cores are left to the requests.
+    max_bytes_per_second: reads no faster than that, so that disk and cores are
+      left to the requests.
     retries: of a piece that cannot be read, with longer and longer breaks.
     cache_dir: for compiled programs; by default the user's own. It has to
       belong to this user alone.
     batch_sizes: to be ready for before the first request; others are compiled
       when they come.
+    start: the first composition that is served; the student by default.
   """
   folder = pathlib.Path(cache_dir) if cache_dir else default_folder()
   return Model(
@@ -272,4 +281,5 @@ def open_model(
     retries=retries,
     cache=Cache(folder),
     batch_sizes=batch_sizes,
+    start=start,
   )

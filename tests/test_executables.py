@@ -1,0 +1,112 @@
+"""Compiled programs between processes: kept, verified, or made again."""
+
+import hashlib
+import os
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+from pwl_jax.runtime.executables import FOLDER, Cache, default_folder
+
+DEVICE = jax.devices()[0]
+ARGUMENTS = (jnp.arange(4.0), jnp.ones(4))
+
+
+@pytest.fixture(autouse=True)
+def without_the_cache_of_jax():
+  """What XLA took from that one cannot be kept once more."""
+  folder = jax.config.jax_compilation_cache_dir
+  jax.config.update("jax_compilation_cache_dir", None)
+  compilation_cache.reset_cache()
+  yield
+  jax.config.update("jax_compilation_cache_dir", folder)
+  compilation_cache.reset_cache()
+
+
+class Compiler:
+  """Compiles a * b + 1, and counts."""
+
+  def __init__(self):
+    self.times = 0
+
+  def __call__(self):
+    self.times += 1
+    program = jax.jit(lambda a, b: a * b + 1)
+    return program.lower(*ARGUMENTS).compile()
+
+
+def answers(cache, compiler, digest="program", arguments=ARGUMENTS):
+  run = cache.get(digest, arguments, DEVICE, compiler)
+  return run(arguments).tolist() == [1, 2, 3, 4]
+
+
+def test_what_was_compiled_is_kept(tmp_path):
+  folder, compiler = tmp_path / "programs", Compiler()
+  for _ in range(3):
+    assert answers(Cache(folder), compiler)
+  assert compiler.times == 1 and len(list(folder.iterdir())) == 1
+  assert folder.stat().st_mode & 0o777 == 0o700
+  assert answers(Cache(folder), compiler, digest="another program")
+  assert compiler.times == 2 and len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("keep", [0, 10, -5])
+def test_what_is_damaged_is_compiled_again(tmp_path, keep):
+  folder, compiler = tmp_path / "programs", Compiler()
+  assert answers(Cache(folder), compiler)
+  (path,) = folder.iterdir()
+  whole = path.read_bytes()
+  path.write_bytes(whole[:keep])
+  assert answers(Cache(folder), compiler)
+  assert compiler.times == 2 and path.read_bytes()[:32] != b""
+  assert answers(Cache(folder), compiler)
+  assert compiler.times == 2
+
+
+def test_what_is_no_program_is_compiled_again(tmp_path):
+  """Even with a digest that is right."""
+  folder, compiler = tmp_path / "programs", Compiler()
+  assert answers(Cache(folder), compiler)
+  (path,) = folder.iterdir()
+  path.write_bytes(hashlib.sha256(b"nothing").digest() + b"nothing")
+  assert answers(Cache(folder), compiler)
+  assert compiler.times == 2
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o707])
+def test_a_folder_that_others_reach_is_not_used(tmp_path, mode):
+  folder, compiler = tmp_path / "programs", Compiler()
+  folder.mkdir()
+  folder.chmod(mode)
+  for _ in range(2):
+    assert answers(Cache(folder), compiler)
+  assert compiler.times == 2 and not list(folder.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path):
+  (tmp_path / "file").write_text("")
+  for folder in (None, tmp_path / "file" / "programs"):
+    assert answers(Cache(folder), Compiler())
+
+
+def test_the_oldest_go_first(tmp_path, monkeypatch):
+  folder, compiler = tmp_path / "programs", Compiler()
+  assert answers(Cache(folder), compiler, digest="0")
+  (oldest,) = folder.iterdir()
+  os.utime(oldest, (1, 1))
+  size = oldest.stat().st_size
+  monkeypatch.setattr("pwl_jax.runtime.executables.LIMIT", int(1.5 * size))
+  assert answers(Cache(folder), compiler, digest="1")
+  assert not oldest.exists() and len(list(folder.iterdir())) == 1
+
+
+def test_where_they_are_kept(monkeypatch, tmp_path):
+  monkeypatch.setenv(FOLDER, str(tmp_path))
+  assert default_folder() == tmp_path
+  monkeypatch.setenv(FOLDER, "")
+  assert default_folder() is None
+  monkeypatch.delenv(FOLDER)
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+  assert default_folder() == tmp_path / "pwl_jax" / "executables"
