@@ -15,14 +15,22 @@ ARGUMENTS = (jnp.arange(4.0), jnp.ones(4))
 
 
 @pytest.fixture(autouse=True)
-def without_the_cache_of_jax():
+def without_other_caches(monkeypatch):
   """What XLA took from that one cannot be kept once more."""
+  monkeypatch.setattr(Cache, "_here", Forgetful())
   folder = jax.config.jax_compilation_cache_dir
   jax.config.update("jax_compilation_cache_dir", None)
   compilation_cache.reset_cache()
   yield
   jax.config.update("jax_compilation_cache_dir", folder)
   compilation_cache.reset_cache()
+
+
+class Forgetful(dict):
+  """As if every call came from a new process."""
+
+  def __contains__(self, key):
+    return False
 
 
 class Compiler:
@@ -110,3 +118,11 @@ def test_where_they_are_kept(monkeypatch, tmp_path):
   monkeypatch.delenv(FOLDER)
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
   assert default_folder() == tmp_path / "pwl_jax" / "executables"
+
+
+def test_a_process_compiles_once_without_a_folder(monkeypatch):
+  monkeypatch.setattr(Cache, "_here", {})
+  compiler = Compiler()
+  for _ in range(3):
+    assert answers(Cache(None), compiler)
+  assert compiler.times == 1

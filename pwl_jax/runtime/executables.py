@@ -15,7 +15,7 @@ import pathlib
 import platform
 import stat
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
@@ -36,7 +36,12 @@ def default_folder() -> pathlib.Path | None:
 
 
 class Cache:
-  """A folder of compiled programs; without a folder it keeps nothing."""
+  """A folder of compiled programs; without a folder this process alone keeps.
+
+  What a process has once, it has for all models it opens.
+  """
+
+  _here: ClassVar[dict[str, Executable]] = {}
 
   def __init__(self, folder: pathlib.Path | None):
     self._folder = folder if folder and _is_ours(folder) else None
@@ -49,7 +54,13 @@ class Cache:
     compile: Callable[[], jax.stages.Compiled],
   ) -> Executable:
     """The program, from here or compiled, to be called with such arguments."""
-    path = self._path(digest, arguments, device)
+    key = _key(digest, arguments, device)
+    if key not in self._here:
+      self._here[key] = self._load(key, arguments, device, compile)
+    return self._here[key]
+
+  def _load(self, key, arguments, device, compile) -> Executable:
+    path = self._folder / key if self._folder else None
     kept = _read(path, device, arguments) if path else None
     if kept is not None:
       return kept
@@ -61,19 +72,6 @@ class Cache:
         # What XLA itself took from a cache cannot always be kept once more.
         path.unlink(missing_ok=True)
     return lambda arguments: compiled(*arguments)
-
-  def _path(self, digest, arguments, device) -> pathlib.Path | None:
-    if self._folder is None:
-      return None
-    parts = (
-      *(jax.__version__, jax.lib.__version__),
-      *(device.platform, device.device_kind, device.client.platform_version),
-      *((_cpu(),) if device.platform == "cpu" else ()),
-      digest,
-      *(f"{array.dtype}{list(array.shape)}" for array in arguments),
-    )
-    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return self._folder / name
 
   def _write(self, path: pathlib.Path, executable: Any):
     """Best effort: a full disk or a device that cannot is no failure."""
@@ -94,6 +92,19 @@ class Cache:
         break
       total -= path.stat().st_size
       path.unlink(missing_ok=True)
+
+
+def _key(
+  digest: str, arguments: Sequence[jax.Array], device: jax.Device
+) -> str:
+  parts = (
+    *(jax.__version__, jax.lib.__version__),
+    *(device.platform, device.device_kind, device.client.platform_version),
+    *((_cpu(),) if device.platform == "cpu" else ()),
+    *(str(device.id), digest),
+    *(f"{array.dtype}{list(array.shape)}" for array in arguments),
+  )
+  return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _is_ours(folder: pathlib.Path) -> bool:
@@ -120,7 +131,7 @@ def _read(
     return None
   try:
     run = _runner(written, device)
-    jax.block_until_ready(run(arguments))
+    jax.block_until_ready(run(arguments))  # Some fail only then.
   except Exception:  # Whatever XLA says, or jaxlib does not have any more.
     return None
   return run

@@ -20,7 +20,7 @@ Leaves = dict[str, jax.Array]
 class Pace:
   """Called with the bytes that were read; waits, or ends the reading.
 
-  `wait(seconds)` returns early, by raising, where nobody wants it any more.
+  `wait(seconds)`, also of none, raises where nobody wants it any more.
   """
 
   def __init__(self, rate: float | None, wait: Callable[[float], None]):

@@ -64,7 +64,7 @@ class Model:
     self._climber.budget, self._climber.keep_student = budget, keep_student
     first = start or "S" * self.manifest.num_units
     self._check_fits(first)
-    pace = Pace(max_bytes_per_second, time.sleep)
+    pace = Pace(max_bytes_per_second, lambda late: late and time.sleep(late))
     for piece in self.manifest.pieces_of(first):
       self._holdings.load(piece, pace)
     snapshot = self._build(first)

@@ -5,13 +5,20 @@ order of their names; the second is a batch of features.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from pwl_jax.runtime.executables import Cache, Executable
 
-Leaves = Mapping[str, jax.Array]
+
+class Ready(NamedTuple):
+  """A program compiled for one shape of features."""
+
+  run: Executable
+  output: jax.ShapeDtypeStruct
 
 
 class Program:
@@ -27,20 +34,34 @@ class Program:
   ):
     self._read, self._digest = read, digest
     self._device, self._cache = device, cache
-    self._compiled: dict[tuple[int, ...], Executable] = {}
+    self._ready: dict[tuple[int, ...], Ready] = {}
     self._lock = threading.Lock()
 
   def __call__(
     self, names: Sequence[str], leaves: Sequence[jax.Array], x: jax.Array
   ) -> jax.Array:
-    run = self._compiled.get(x.shape)
-    if run is None:
-      run = self._compile(names, leaves, x)
-    return run([*leaves, x])
+    ready = self._ready.get(x.shape)
+    if ready is None:
+      ready = self._prepare(names, leaves, x)
+    return ready.run([*leaves, x])
 
-  def _compile(self, names, leaves, x) -> Executable:
+  def warm(
+    self,
+    names: Sequence[str],
+    leaves: Sequence[jax.Array],
+    x: jax.ShapeDtypeStruct,
+  ) -> jax.ShapeDtypeStruct:
+    """Compiled for such features and run once; what it makes of them."""
+    ready = self._ready.get(x.shape)
+    if ready is None:
+      zeros = jax.device_put(np.zeros(x.shape, x.dtype), self._device)
+      ready = self._prepare(names, leaves, zeros)
+    return ready.output
+
+  def _prepare(self, names, leaves, x) -> Ready:
     with self._lock:  # Of two that ask, one compiles.
-      if x.shape not in self._compiled:
+      if x.shape not in self._ready:
+        arguments = [*leaves, x]
 
         def compile() -> jax.stages.Compiled:
           call = self._read().call
@@ -50,9 +71,10 @@ class Program:
             ),
             keep_unused=True,
           )
-          return flat.lower(*leaves, x).compile()
+          return flat.lower(*arguments).compile()
 
-        self._compiled[x.shape] = self._cache.get(
-          self._digest, [*leaves, x], self._device, compile
-        )
-      return self._compiled[x.shape]
+        run = self._cache.get(self._digest, arguments, self._device, compile)
+        output = jax.block_until_ready(run(arguments))
+        spec = jax.ShapeDtypeStruct(output.shape, output.dtype)
+        self._ready[x.shape] = Ready(run, spec)
+      return self._ready[x.shape]
