@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import pathlib
 import random
 
 from pwl_jax.method import composition as compositions
@@ -158,36 +157,3 @@ def _budgets(measured):
       best = value
       found.append({"bytes": measured[word]["bytes"], "composition": word})
   return found
-
-
-def write_run(workdir: pathlib.Path, results=None, *, steps=600):
-  """A workdir as the stages leave it; without results it is not evaluated."""
-  for stage in ("teacher", "student_plain", "student_kd", "distill"):
-    write_stage(workdir, stage, steps=steps)
-  config = (results or make_results())["config"]
-  (workdir / "config.json").write_text(json.dumps(config))
-  if results is not None:
-    (workdir / "report").mkdir()
-    (workdir / "report" / "results.json").write_text(json.dumps(results))
-  return workdir
-
-
-def write_stage(workdir: pathlib.Path, stage: str, *, steps=600):
-  (workdir / stage).mkdir(parents=True)
-  lines = []
-  for step in range(50, steps + 1, 50):
-    parts = {"step": step, "accuracy": 1 - 20 / step, "loss": 100 / step}
-    if stage in ("student_kd", "distill"):
-      parts |= {"hard": 30 / step, "soft": 50 / step}
-      others = 20 / step if stage == "distill" else 0.0
-      names = ("feature", "reconstruction", "cross")
-      parts |= dict.fromkeys(names, others)
-    lines.append({**parts, "seconds": step / 50})
-    if step % 100 == 0:
-      held = {"valid_accuracy": 1 - 25 / step, "valid_loss": 90 / step}
-      lines.append({"step": step, **held})
-  text = "".join(json.dumps(line) + "\n" for line in lines)
-  (workdir / stage / "metrics.jsonl").write_text(text)
-  result = {"steps": steps, "kept_step": steps, "seconds": 12.5}
-  result |= {"valid": {"accuracy": 0.93, "loss": 0.2}, "digest": stage}
-  (workdir / stage / "result.json").write_text(json.dumps(result))

@@ -1,34 +1,14 @@
-"""Several runs: groups of seeds, means and spreads, and the command."""
-
-import json
-import re
-import subprocess
-import sys
+"""Several runs: groups of seeds, means and spreads."""
 
 import numpy as np
 import pytest
 import report_cases
-from test_report import read_page
+from report_page import compared
+from report_runs import make_run, write_run
 
 from pwl_jax import workdirs
-from pwl_jax.report import __main__ as command
 from pwl_jax.report import compare, run
 from pwl_jax.training.session import Machine
-
-
-def make_run(path, units=2, *, seed=0, **config):
-  fields = {"seed": seed} | config
-  found = report_cases.make_results(units, seed=seed, config=fields)
-  path.mkdir()
-  return report_cases.write_run(path, found)
-
-
-def compared(capsys, tmp_path, *runs, code=0):
-  assert command.main([str(path) for path in runs]) == code
-  text = capsys.readouterr().out
-  found = json.loads((tmp_path / "comparison" / "results.json").read_text())
-  read_page(tmp_path / "comparison" / "report.html")
-  return text, found
 
 
 def test_means_and_spreads_are_those_of_the_seeds(tmp_path, capsys):
@@ -81,7 +61,7 @@ def test_other_data_and_units_are_compared_in_what_they_share(tmp_path, capsys):
   large = make_run(tmp_path / "large", 9, **{"data.name": "<other>"})
   bare = tmp_path / "bare"
   bare.mkdir()
-  report_cases.write_run(bare, None)
+  write_run(bare, None)
   text, found = compared(capsys, tmp_path, small, large, bare)
   one, other = found["groups"]
   assert one["values"]["planned.at_100"]["mean"] > 0.9
@@ -97,7 +77,7 @@ def test_runs_that_were_not_evaluated_are_compared_by_held_out(
   runs = []
   for name in ("a", "b"):
     (tmp_path / name).mkdir()
-    runs.append(report_cases.write_run(tmp_path / name, None))
+    runs.append(write_run(tmp_path / name, None))
   text, found = compared(capsys, tmp_path, *runs)
   assert found["groups"][0]["values"]["valid.teacher"]["mean"] == 0.93
   assert "held out" in text and "same seed" in text
@@ -114,68 +94,3 @@ def test_groups_have_names_of_their_own():
   names = [compare.group_name(i) for i in range(60)]
   assert names[:2] == ["A", "B"] and names[26] == "AA"
   assert len(set(names)) == 60
-
-
-def test_the_comparison_goes_where_it_is_told(tmp_path, capsys):
-  runs = [make_run(tmp_path / name) for name in "ab"]
-  out = tmp_path / "deep" / "there"
-  assert command.main([*map(str, runs), f"--out={out}"]) == 0
-  assert (out / "report.html").exists() and (out / "results.json").exists()
-  assert not (tmp_path / "comparison").exists()
-  assert str(out / "report.html") in capsys.readouterr().out
-
-
-def test_workdirs_of_one_name_are_told_apart(tmp_path, capsys):
-  runs = []
-  for name in "ab":
-    (tmp_path / name).mkdir()
-    runs.append(make_run(tmp_path / name / "run"))
-  out = tmp_path / "out"
-  assert command.main([*map(str, runs), f"--out={out}"]) == 0
-  page = read_page(out / "report.html")
-  assert str(runs[0]) in page.text and str(runs[1]) in page.text
-
-
-def break_results(text):
-  def spoil(path):
-    (path / "report" / "results.json").write_text(text)
-    return [path]
-
-  return spoil
-
-
-MISTAKES = {
-  "nowhere": (lambda path: [path / "nowhere"], "no directory.*workdir"),
-  "empty": (lambda path: [path / "report"], "holds no run"),
-  "twice": (lambda path: [path, path], "twice"),
-  "out for one": (lambda path: [path, "--out=x"], "comparisons"),
-  "damaged": (break_results("{"), "damaged.*stages=evaluate"),
-  "newer": (break_results('{"schema": 7}'), "newer.*update"),
-}
-
-
-@pytest.mark.parametrize("arguments,words", MISTAKES.values(), ids=MISTAKES)
-def test_mistakes_are_one_line(tmp_path, capsys, arguments, words):
-  path = make_run(tmp_path / "run")
-  assert command.main([str(a) for a in arguments(path)]) == 1
-  error = capsys.readouterr().err
-  assert error.count("\n") == 1 and error.startswith("error: ")
-  assert re.search(words, error)
-
-
-def test_the_command_reports_one_run_without_jax(tmp_path):
-  path = make_run(tmp_path / "run")
-  code = (
-    "import sys, runpy\n"
-    f"sys.argv = ['report', {str(path)!r}]\n"
-    "try:\n  runpy.run_module('pwl_jax.report', run_name='__main__')\n"
-    "except SystemExit as end:\n  assert end.code == 0, end\n"
-    "heavy = {'jax', 'flax', 'tensorflow'} & set(sys.modules)\n"
-    "assert not heavy, heavy\n"
-  )
-  done = subprocess.run(
-    [sys.executable, "-c", code], capture_output=True, text=True
-  )
-  assert done.returncode == 0, done.stderr
-  assert str(path / "report" / "report.html") in done.stdout
-  assert "While loading" in done.stdout

@@ -4,12 +4,16 @@
   summary(results)       the same in short, for a terminal
   python -m pwl_jax.report RUN [RUN ...]
 
-  results    the form of results.json, checked
-  run        what a workdir holds, evaluated or not
-  findings   what the numbers say, in sentences
-  tables     the tables, as text; terminal and page show them
-  families, arriving, lattice, curves, drawing   the pictures
-  compare    several runs: groups of seeds, means and spreads
+  schema, forms    the form of results.json, field by field
+  results          reads and checks it
+  run, stages      what a workdir holds, evaluated or not, and whether it is new
+  findings         what the numbers say, in sentences
+  table, tables, folded                the tables, for page and terminal
+  families, loading, lattice, memory, curves   the pictures
+  drawing, axes, theme, style          how they look
+  page, blocks, headline, terminal, writing    how they leave
+  compare, compare_*                   several runs: groups, means, spreads
+  places           where a comparison may be written
 
 docs/report.md has the fields of results.json. Nothing here needs jax.
 """

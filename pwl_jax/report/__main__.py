@@ -8,13 +8,14 @@ into groups of seeds, with means and spreads.
 """
 
 import argparse
+import collections
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
-from pwl_jax.report import compare_page, run, summary, writing
+from pwl_jax.report import compare_page, places, run, summary, writing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,24 +47,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(
   workdirs: list[pathlib.Path], out: pathlib.Path | None, console: Console
 ):
-  places = [workdir.resolve() for workdir in workdirs]
-  for place in places:
-    if places.count(place) > 1:
-      raise ValueError(f"{place} is given twice; give every run once")
-  runs = [run.read(workdir) for workdir in workdirs]
-  if len(runs) == 1:
-    if out:
-      raise ValueError(
-        "--out is for comparisons; the report of one run lies in "
-        f"{workdirs[0] / run.REPORT}"
-      )
-    page = writing.write(runs[0])
-    console.print(summary(runs[0].results))
+  for path, times in collections.Counter(
+    workdir.resolve() for workdir in workdirs
+  ).items():
+    if times > 1:
+      raise ValueError(f"{path} is given twice; give every run once")
+  given, comparisons = places.split(workdirs)
+  for path in comparisons:
+    _say(console, f"{path} is a comparison, and is left out")
+  if not given:
+    raise ValueError("no run is left to report; give the --workdir of a run")
+  if len(given) == 1:
+    page = _one(given[0], out, console)
   else:
-    directory = out or places[0].parent / "comparison"
-    page, groups = compare_page.write_comparison(runs, directory)
-    console.print(compare_page.summary(groups))
-  console.print(str(page), soft_wrap=True, markup=False)
+    page = _several(given, out, console)
+  _say(console, str(page))
+
+
+def _one(
+  workdir: pathlib.Path, out: pathlib.Path | None, console: Console
+) -> pathlib.Path:
+  if out:
+    raise ValueError(
+      "--out is for comparisons; the report of one run lies in "
+      f"{workdir / run.REPORT}"
+    )
+  found = run.read(workdir)
+  page = writing.write(found)
+  console.print(summary(found.results))
+  return page
+
+
+def _several(
+  workdirs: list[pathlib.Path], out: pathlib.Path | None, console: Console
+) -> pathlib.Path:
+  directory = places.for_comparison(
+    out or workdirs[0].resolve().parent / "comparison"
+  )
+  runs = [run.read(workdir) for workdir in workdirs]
+  page, groups = compare_page.write_comparison(runs, directory)
+  console.print(compare_page.summary(groups))
+  return page
+
+
+def _say(console: Console, line: str):
+  console.print(line, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

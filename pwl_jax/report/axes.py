@@ -5,18 +5,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pwl_jax.report import phrases
+from pwl_jax.report.theme import STYLE
+
+TINY = 1e-9  # Roundings of ticks.
 
 
 def percent_axis(axes: Axes, values: Sequence[float]):
-  """Shows all values, with room around them, and never beyond 0 and 100 %."""
+  """Shows all values whole, with room around them; counts from 0 to 100 %."""
   low, high = min(values), max(values)
   room = max(0.08 * (high - low), 0.004)
-  axes.set_ylim(max(-0.005, low - room), min(1.005, high + room))
-  axes.yaxis.set_major_locator(
-    MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3)
+  middle, half = (low + high) / 2, (high - low) / 2 + room
+  axes.set_ylim(middle - half, middle + half)
+  locator = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3)
+  ticks = locator.tick_values(middle - half, middle + half)
+  axes.set_yticks(
+    [t for t in ticks if -TINY <= t <= 1 + TINY and abs(t - middle) <= half]
   )
   axes.yaxis.set_major_formatter(FuncFormatter(_percent))
 
@@ -27,6 +35,45 @@ def size_axis(axes: Axes, bins: int):
   axes.xaxis.set_major_formatter(
     FuncFormatter(lambda x, place: re.sub(r"\.0+ ", " ", phrases.size(x)))
   )
+
+
+def name_line(
+  axes: Axes, x: float, words: str, color: str, edges: tuple[float, float]
+):
+  """A line upwards, with words above the frame.
+
+  `edges` are those of the canvas, in pixels from the left edge of the axes.
+  """
+  axes.axvline(x, color=color, linewidth=1.2)
+  low, high = axes.get_xlim()
+  width = axes.get_window_extent().width
+  start = beside(width * (x - low) / (high - low), text_width(words), edges)
+  axes.annotate(
+    words,
+    (0, 1),
+    xycoords="axes fraction",
+    xytext=(start, 6),
+    textcoords="offset points",
+    color=color,
+  )
+
+
+def beside(x: float, length: float, edges: tuple[float, float]) -> float:
+  """Where words of a length begin that end at x, or begin there.
+
+  Where neither fits between the edges they are as near as they can be.
+  """
+  left, right = edges
+  if x + 2 - length >= left:
+    return x + 2 - length
+  return max(left, min(x - 2, right - length))
+
+
+def text_width(text: str) -> float:
+  """In pixels, in the font of the pictures."""
+  font = FontProperties(family=STYLE["font.family"])
+  shape = TextPath((0, 0), text, size=STYLE["font.size"], prop=font)
+  return shape.get_extents().width
 
 
 def _percent(share: float, place: Any = None) -> str:

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pwl_jax.report import style
+from pwl_jax.report import phrases, style
 from pwl_jax.report.drawing import NARROW, WIDE, Picture, to_svg
 from pwl_jax.report.headline import Figure
-from pwl_jax.report.tables import Cell, Table
+from pwl_jax.report.table import Cell, Table
 
 
 def text(value: Any) -> str:
   """Escaped; a number and its unit stay on one line."""
   found = html.escape(str(value))
-  return re.sub(r"(?<=\d) (?=%|[kMGT]?B\b|points\b)", "&nbsp;", found)
+  return phrases.UNIT.sub("&nbsp;", found)
 
 
 def with_commands(words: str) -> str:

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 from rich.console import Group as Together
 from rich.console import RenderableType
-from rich.text import Text
 
 from pwl_jax.report import (
   blocks,
   compare,
-  compare_pictures,
+  compare_loading,
+  compare_networks,
   compare_tables,
   phrases,
   terminal,
 )
 from pwl_jax.report.compare import Group
-from pwl_jax.report.drawing import write_whole
 from pwl_jax.report.run import RESULTS, Run
-from pwl_jax.report.tables import Cell, Table
+from pwl_jax.report.table import Cell, Table
 from pwl_jax.report.writing import write_pages
+from pwl_jax.whole import write_whole
 
 PICTURES = ("quantities", "loading")
 
@@ -31,13 +31,13 @@ def write_comparison(
   """Writes page, pictures and results.json; returns the page's path."""
   groups = compare.group(told_apart(runs))
   found = (
-    compare_pictures.networks(groups),
-    compare_pictures.loading(groups),
+    compare_networks.picture(groups),
+    compare_loading.picture(groups),
   )
   pictures = [picture for picture in found if picture]
   directory.mkdir(parents=True, exist_ok=True)
   text = json.dumps(compare.to_json(groups), indent=2, allow_nan=False)
-  write_whole(directory / RESULTS, (text + "\n").encode())
+  write_whole(directory / RESULTS, text + "\n")
   page = _page(groups, pictures)
   return write_pages(directory, page, pictures, PICTURES), groups
 
@@ -59,8 +59,8 @@ def summary(groups: Sequence[Group]) -> RenderableType:
   if differences:
     found.append(differences)
   return Together(
-    *map(terminal.of_table, found),
-    *map(Text, compare_tables.remarks(groups)),
+    *map(terminal.Fitted, found),
+    *map(terminal.Sentence, compare_tables.remarks(groups)),
   )
 
 

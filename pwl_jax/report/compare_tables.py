@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pwl_jax.report import compare, phrases
 from pwl_jax.report.compare import SEED, Group
 from pwl_jax.report.results import NETWORKS
-from pwl_jax.report.tables import Cell, Table
+from pwl_jax.report.table import Cell, Table, filled
 
 # What has a row of its own.
 TITLES = {
@@ -89,7 +89,7 @@ def by_run(groups: Sequence[Group]) -> Table:
         )
       )
   columns = ("run", "group", "seed", *(titles[name] for name in names))
-  return Table("By run", columns, rows, frozenset({0, 1}))
+  return filled("By run", columns, rows, {0, 1})
 
 
 def by_share(groups: Sequence[Group], ladder: str) -> Table:

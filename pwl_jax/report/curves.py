@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -10,15 +10,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from pwl_jax.report import phrases
 from pwl_jax.report.axes import apart, percent_axis
 from pwl_jax.report.drawing import Canvas, Picture
-from pwl_jax.report.run import Line
-from pwl_jax.report.theme import LIGHT
+from pwl_jax.report.results import STAGES
+from pwl_jax.report.run import NETWORK_OF, Line
+from pwl_jax.report.theme import LIGHT, OF_NETWORK
 
-COLOR = {
-  "teacher": "teacher",
-  "student_plain": "plain",
-  "student_kd": "kd",
-  "distill": "swap",
-}
 PART_COLOR = {
   "hard": "plain",
   "soft": "kd",
@@ -26,9 +21,21 @@ PART_COLOR = {
   "reconstruction": "teacher",
   "cross": "other",
 }
+STAGE_COLOR = {
+  stage: OF_NETWORK[NETWORK_OF.get(stage, stage)] for stage in STAGES
+}
 FIRST = 30  # Pixels above the first axes.
 
 Curve = list[tuple[float, float]]
+
+
+class Panel(NamedTuple):
+  """Curves that share their axes."""
+
+  title: str
+  curves: dict[str, Curve]
+  colors: Mapping[str, str]
+  is_share: bool = False
 
 
 def picture(
@@ -43,7 +50,7 @@ def picture(
     caption="What the stages reported as they trained. They minimise "
     "different losses, so of those only the course compares; the parts of "
     "distill's loss are weighted as they are in its sum.",
-    alt="Training curves: " + ", ".join(title for title, *_ in panels),
+    alt="Training curves: " + ", ".join(panel.title for panel in panels),
     height=lambda width: 278 if width > 600 else 40 + 240 * len(panels),
     draw=lambda canvas: _draw(canvas, panels),
   )
@@ -65,26 +72,21 @@ def _title(curves, stages) -> str:
   )
 
 
-def _panels(curves) -> list[tuple[str, dict[str, Curve], dict, bool]]:
-  """(title, curves by name, their colours, whether it is a share)."""
-  parts = {part: part for part in PART_COLOR}
+def _panels(curves) -> list[Panel]:
   distill = {"distill": curves.get("distill", ())}
+  parts = {
+    part: curve
+    for part in PART_COLOR
+    if (curve := _of(distill, part).get("distill"))
+    and any(value > 0 for _, value in curve)
+  }
+  accuracies = _of(curves, "valid_accuracy")
   found = [
-    ("held-out accuracy", _of(curves, "valid_accuracy"), COLOR, True),
-    ("training loss", _of(curves, "loss"), COLOR, False),
-    (
-      "parts of distill's loss",
-      {
-        part: curve
-        for part in parts
-        if (curve := _of(distill, part).get("distill"))
-        and any(value > 0 for _, value in curve)
-      },
-      PART_COLOR,
-      False,
-    ),
+    Panel("held-out accuracy", accuracies, STAGE_COLOR, is_share=True),
+    Panel("training loss", _of(curves, "loss"), STAGE_COLOR),
+    Panel("parts of distill's loss", parts, PART_COLOR),
   ]
-  return [panel for panel in found if panel[1]]
+  return [panel for panel in found if panel.curves]
 
 
 def _of(curves: Mapping[str, Sequence[Line]], key: str) -> dict[str, Curve]:
@@ -97,7 +99,7 @@ def _of(curves: Mapping[str, Sequence[Line]], key: str) -> dict[str, Curve]:
 
 def _draw(canvas: Canvas, panels):
   left, right, gap = 44, 88, 126
-  for i, (title, curves, colors, is_share) in enumerate(panels):
+  for i, panel in enumerate(panels):
     if canvas.is_narrow:
       frame = (left, FIRST + 240 * i, canvas.width - left - right, 165)
     else:
@@ -105,21 +107,21 @@ def _draw(canvas: Canvas, panels):
       width = free / len(panels)
       frame = (left + i * (width + gap), FIRST, width, 205)
     axes = canvas.axes(*frame)
-    axes.set_title(title)
+    axes.set_title(panel.title)
     axes.set_xlabel("steps")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
-    _draw_panel(axes, curves, colors, is_share, frame[3])
+    _draw_panel(axes, panel, frame[3])
 
 
 def _thousands(value: float, place: Any = None) -> str:
   return f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
 
 
-def _draw_panel(axes: Axes, curves, colors, is_share: bool, height: float):
+def _draw_panel(axes: Axes, panel: Panel, height: float):
   """Held-out accuracy as a share; losses on a logarithmic scale."""
-  values = [v for curve in curves.values() for _, v in curve]
-  if is_share:
+  values = [v for curve in panel.curves.values() for _, v in curve]
+  if panel.is_share:
     percent_axis(axes, values)
     scale = float
   else:
@@ -130,22 +132,22 @@ def _draw_panel(axes: Axes, curves, colors, is_share: bool, height: float):
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
     scale = math.log
   ends, names = [], []
-  for name, curve in curves.items():
-    curve = [(step, v) for step, v in curve if is_share or v > 0]
+  for name, curve in panel.curves.items():
+    curve = [(step, v) for step, v in curve if panel.is_share or v > 0]
     if not curve:
       continue
     steps, heights = zip(*curve, strict=True)
     axes.plot(
       steps,
       heights,
-      color=LIGHT[colors[name]],
+      color=LIGHT[panel.colors[name]],
       linewidth=1.6,
       marker="o" if len(curve) < 3 else "",
       markersize=3,
     )
     names.append(name)
     ends.append((steps[-1], heights[-1]))
-  _label_ends(axes, names, ends, colors, scale, height)
+  _label_ends(axes, names, ends, panel.colors, scale, height)
 
 
 def _label_ends(axes: Axes, names, ends, colors, scale, height: float):

@@ -7,7 +7,6 @@ they become CSS variables, so one drawing serves light and dark.
 
 import html
 import io
-import pathlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -141,10 +140,3 @@ def _themed(svg: str) -> str:
     return f"var(--{name})" if name else match[0]
 
   return re.sub(r"#[0-9a-f]{6}\b", themed, svg)
-
-
-def write_whole(path: pathlib.Path, content: bytes):
-  """The file has all of the content, or what it had before."""
-  temporary = path.with_name(path.name + ".tmp")
-  temporary.write_bytes(content)
-  temporary.replace(path)

@@ -11,20 +11,8 @@ from pwl_jax.report import findings, phrases
 from pwl_jax.report.axes import percent_axis
 from pwl_jax.report.drawing import Canvas, Picture
 from pwl_jax.report.results import Results
-from pwl_jax.report.theme import LIGHT
+from pwl_jax.report.theme import LIGHT, OF_NETWORK
 
-COLOR = {
-  "student_plain": "plain",
-  "student_kd": "kd",
-  "student": "swap",
-  "teacher": "teacher",
-}
-SHORT = {
-  "student_plain": "plain",
-  "student_kd": "kd",
-  "student": "swap",
-  "teacher": "teacher",
-}
 LINE = {"student_plain": ":", "student_kd": "--", "teacher": "-"}
 TOP, LEFT, GAP, RIGHT = 30, 52, 14, 8
 HEIGHT, BELOW = 225, 54
@@ -66,7 +54,7 @@ def picture(results: Results) -> Picture | None:
 def _title(results: Results, networks: Mapping[str, Any]) -> str:
   climb = findings.main_climb(results)
   if climb:
-    return f"In the {climb.name} order accuracy goes {findings.of_climb(climb)}"
+    return f"In the {climb.name} order accuracy {findings.of_climb(climb)}"
   best = max(networks, key=lambda name: networks[name]["top1"])
   value = phrases.percent(networks[best]["top1"])
   return f"Most accurate is the {phrases.NAMES[best]}, {value}"
@@ -85,7 +73,8 @@ def _panels(results: Results) -> dict[str, Points]:
   for name, members in words.items():
     points: Points = {}
     for word in members:
-      points.setdefault(word.count("T"), []).append(scores[word])
+      k = findings.teacher_units(word)
+      points.setdefault(k, []).append(scores[word])
     if len(points) > 1:
       panels[name] = points
   return panels
@@ -116,7 +105,7 @@ def _draw(canvas: Canvas, networks, panels: Mapping[str, Points]):
       if network in networks:
         axes.axhline(
           networks[network]["top1"],
-          color=LIGHT[COLOR[network]],
+          color=LIGHT[OF_NETWORK[network]],
           linestyle=style,
           linewidth=1.1,
           alpha=0.8,
@@ -143,13 +132,13 @@ def _frames(canvas: Canvas, panels: int) -> list[tuple[float, ...]]:
 
 def _draw_networks(axes: Axes, networks: Mapping[str, Any], width: float):
   for x, (name, score) in enumerate(networks.items()):
-    _point(axes, x, score, LIGHT[COLOR[name]], size=6)
+    _point(axes, x, score, LIGHT[OF_NETWORK[name]], size=6)
   axes.set_xlim(-0.6, max(len(networks), 1) - 0.4)
   if width > 180 * len(networks):
     names = [phrases.NAMES[name] for name in networks]
     axes.set_xticks(range(len(names)), names)
   else:
-    names = [SHORT[name] for name in networks]
+    names = [OF_NETWORK[name] for name in networks]
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
 
 

@@ -45,13 +45,17 @@ def shown_scores(results: Results) -> dict[str, Any]:
     word: score_of(results, found)
     for word, found in results["compositions"].items()
   }
-  words = sorted(scores, key=lambda word: (word.count("T"), order_of(word)))
+  words = sorted(scores, key=lambda word: (teacher_units(word), order_of(word)))
   return {word: scores[word] for word in words if scores[word]}
 
 
 def order_of(word: str) -> str:
   """Sorts compositions so that prefixes come first and suffixes last."""
-  return word.replace(compositions.TEACHER, "0").replace("S", "1")
+  return "".join("01"[letter == compositions.STUDENT] for letter in word)
+
+
+def teacher_units(word: str) -> int:
+  return word.count(compositions.TEACHER)
 
 
 def climbs(results: Results) -> dict[str, Climb]:
@@ -84,10 +88,12 @@ def networks_of(results: Results, key: str) -> dict[str, Any]:
 
 
 def of_climb(climb: Climb) -> str:
-  """From 93.59 % to 98.89 % without a step down."""
+  """It goes from 93.59 % to 98.89 % without a step down."""
   first, last = (climb.scores[i]["top1"] for i in (0, -1))
+  if not any(climb.steps):
+    return f"is always {phrases.percent(first)}"
   return (
-    f"from {phrases.percent(first)} to {phrases.percent(last)}, "
+    f"goes from {phrases.percent(first)} to {phrases.percent(last)}, "
     + of_worst_step(climb)
   )
 
@@ -140,9 +146,11 @@ def of_first_answer(results: Results) -> str | None:
       f"The student takes {phrases.size(student)}, no less than the "
       f"teacher's {phrases.size(teacher)}"
     )
+  ratio = phrases.times(teacher / student)
   return (
     f"The first answer needs {phrases.size(student)}, the teacher alone "
-    f"{phrases.size(teacher)}: {phrases.times(teacher / student)} times as much"
+    f"{phrases.size(teacher)}: "
+    + (f"{ratio} times as much" if ratio else "little more")
   )
 
 
@@ -159,7 +167,7 @@ def sentences(results: Results) -> list[str]:
   decided = ", decided on held-out images" if climb.name == "planned" else ""
   found = [
     f"The {climb.name} order loads unit {order_in_words(climb.ladder['order'])}"
-    f"{decided}: on {where} {of_climb(climb)}."
+    f"{decided}: on {where} accuracy {of_climb(climb)}."
   ]
   mean = climb.ladder[shown_split(results)]["mean_accuracy"]
   found.append(

@@ -60,8 +60,9 @@ def _first_note(results: Results) -> str:
   student, teacher = sizes.get("student"), sizes.get("teacher")
   if not student or not teacher or student >= teacher:
     return "from the student"
+  ratio = phrases.times(teacher / student)
   return (
-    f"from a student {phrases.times(teacher / student)} times smaller: "
+    f"from a student {f'{ratio} times' if ratio else 'a little'} smaller: "
     f"{phrases.size(student)}, not {phrases.size(teacher)}"
   )
 

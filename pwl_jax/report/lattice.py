@@ -66,7 +66,7 @@ def _min_width(n: int) -> int:
 
 
 def _tallest(scores: Mapping[str, Any]) -> int:
-  columns = [word.count(compositions.TEACHER) for word in scores]
+  columns = [findings.teacher_units(word) for word in scores]
   return max(3, *(columns.count(k) for k in columns))
 
 
@@ -111,7 +111,7 @@ def _places(scores: Mapping[str, Any], width: float, height: float) -> Places:
   n = len(next(iter(scores)))
   places = {}
   for k in range(n + 1):
-    words = [word for word in scores if word.count("T") == k]
+    words = [word for word in scores if findings.teacher_units(word) == k]
     step = min(_pitch(n) * 1.6, height / max(1, len(words)))
     for i, word in enumerate(sorted(words, key=findings.order_of)):
       y = height / 2 + (i - (len(words) - 1) / 2) * step

@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pwl_jax.report import findings, phrases
-from pwl_jax.report.axes import apart, percent_axis, size_axis
+from pwl_jax.report.axes import apart, name_line, percent_axis, size_axis
 from pwl_jax.report.drawing import Canvas, Picture
 from pwl_jax.report.results import Results
 from pwl_jax.report.theme import LIGHT
 
 COLOR = {"planned": "swap", "prefix": "muted", "suffix": "other"}
 LINE = {"planned": "-", "prefix": (0, (4, 2)), "suffix": (0, (1.5, 1.5))}
+ALONE = "teacher alone answers from here"
 LEFT, RIGHT, TOP, HEIGHT, BELOW = 52, 76, 30, 250, 44
 
 # Where an order answers with which accuracy: (from, until, score).
@@ -62,14 +63,17 @@ def _distinct(climbs) -> dict[str, findings.Climb]:
 
 
 def _same_orders(climbs, distinct) -> str:
-  found = [
-    f"{name} is the {other} order"
-    for name, climb in climbs.items()
-    if name not in distinct
-    for other in distinct
-    if climbs[other].ladder["order"] == climb.ladder["order"]
-  ]
-  return f" Here {phrases.listed(found)}." if found else ""
+  found = []
+  for other, drawn in distinct.items():
+    names = [
+      name
+      for name, climb in climbs.items()
+      if name != other and climb.ladder["order"] == drawn.ladder["order"]
+    ]
+    if names:
+      verb = "is" if len(names) == 1 else "are"
+      found.append(f"{phrases.listed(names)} {verb} the {other} order")
+  return f" Here {', and '.join(found)}." if found else ""
 
 
 def _by_bytes(results: Results, climbs) -> dict[str, Course]:
@@ -126,23 +130,10 @@ def _draw_loading(canvas: Canvas, panels, alone: float | None):
       )
     else:
       size_axis(axes, bins)
-      if alone:
-        _mark_teacher(axes, alone)
     _draw_courses(axes, courses, HEIGHT)
     axes.set_xlim(0, None)
-
-
-def _mark_teacher(axes: Axes, alone: float):
-  axes.axvline(alone, color=LIGHT["teacher"], linewidth=1.2)
-  axes.annotate(
-    "teacher alone answers from here",
-    (alone, 1),
-    xycoords=("data", "axes fraction"),
-    xytext=(2, 6),
-    textcoords="offset points",
-    ha="right",
-    color=LIGHT["teacher"],
-  )
+    if alone and what != "time":
+      name_line(axes, alone, ALONE, LIGHT["teacher"], (-LEFT, width + RIGHT))
 
 
 def _draw_courses(axes: Axes, courses: Mapping[str, Course], height: float):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pwl_jax.report import blocks, findings, headline, phrases, tables
+from pwl_jax.report import blocks, findings, folded, headline, phrases, tables
 from pwl_jax.report.drawing import Picture
 from pwl_jax.report.results import Results
 from pwl_jax.report.run import Run
@@ -15,11 +15,11 @@ def of_run(run: Run, pictures: Sequence[Picture]) -> str:
   open_tables.append(tables.loading(results))
   if climb:
     open_tables.append(tables.ladder(results, climb))
-  folded = [
-    tables.every_composition(results),
-    tables.budgets(results),
-    tables.units(results),
-    tables.boundaries(results),
+  closed = [
+    folded.every_composition(results),
+    folded.budgets(results),
+    folded.units(results),
+    folded.boundaries(results),
   ]
   return blocks.document(
     title=heading(results),
@@ -33,7 +33,7 @@ def of_run(run: Run, pictures: Sequence[Picture]) -> str:
       ),
       *(
         blocks.details(table.title, blocks.of_table(table, sortable=True))
-        for table in folded
+        for table in closed
         if table
       ),
       blocks.details("Config", blocks.of_fields(results["config"])),

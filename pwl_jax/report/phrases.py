@@ -1,6 +1,7 @@
 """Numbers as people read them: the same words on the page and the terminal."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ NAMES = {
   "student": "student of the swap network",
   "teacher": "teacher",
 }
+
+UNIT = re.compile(r"(?<=\d) (?=%|[kMGT]?B\b|points\b)")  # Before one.
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -35,6 +38,8 @@ def signed(step: float) -> str:
 
 
 def interval(score: Mapping[str, Any]) -> str:
+  if not score["interval"]:
+    return NOTHING
   low, high = score["interval"]
   return f"{100 * low:.2f}–{100 * high:.2f}"  # noqa: RUF001
 
@@ -81,8 +86,11 @@ def seconds(value: float) -> str:
   return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def times(ratio: float) -> str:
-  return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
+def times(ratio: float) -> str | None:
+  """None where it would be 1.0 times."""
+  if ratio < 1.05:
+    return None
+  return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
 
 
 def number_of(count: int, noun: str, several: str = "") -> str:

@@ -6,16 +6,17 @@ the parts that are missing, and says which they are.
 """
 
 import json
-import math
 import pathlib
 from typing import Any, NamedTuple
 
-from pwl_jax.report import results as schema
-from pwl_jax.report.results import Results
+from pwl_jax.report import results as written
+from pwl_jax.report import stages
+from pwl_jax.report.forms import is_number
+from pwl_jax.report.results import STAGES, Results
+from pwl_jax.report.schema import nothing
 
 REPORT = "report"
 RESULTS = "results.json"
-METRICS = "metrics.jsonl"
 NETWORK_OF = {"distill": "student"}  # The others are named like their stage.
 
 Line = dict[str, float]
@@ -39,14 +40,15 @@ def read(workdir: pathlib.Path) -> Run:
     )
   curves = {
     stage: lines
-    for stage in schema.STAGES
-    if (lines := read_curve(workdir / stage / METRICS))
+    for stage in STAGES
+    if (lines := read_curve(workdir / stage / stages.METRICS))
   }
   path = workdir / REPORT / RESULTS
   evaluated = path.exists()
   if evaluated:
-    results = schema.read(path)
-    results["absent"] |= _outdated(workdir, results)
+    results = written.read(path)
+    absent = results["absent"] | stages.outdated(workdir, results)
+    results = {**results, "absent": absent}
   else:
     results = _without_evaluation(workdir, curves)
   name = workdir.absolute().name
@@ -54,107 +56,70 @@ def read(workdir: pathlib.Path) -> Run:
 
 
 def read_curve(path: pathlib.Path) -> list[Line]:
-  """The lines that are whole; the last may be cut short in a running stage."""
+  """The lines that are whole; the last may be cut short in a running stage.
+
+  What is no number, as after a loss that diverged, is a gap.
+  """
   if not path.exists():
     return []
   lines = []
   for text in path.read_text(errors="replace").splitlines():
     try:
       line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
       continue
-    if isinstance(line, dict) and _is_number(line.get("step")):
-      lines.append({k: v for k, v in line.items() if _is_number(v)})
+    if isinstance(line, dict) and is_number(line.get("step")):
+      lines.append({k: v for k, v in line.items() if is_number(v)})
   return lines
-
-
-def _is_number(value: Any) -> bool:
-  """NaN is none: a curve has a gap there."""
-  is_number = isinstance(value, int | float) and not isinstance(value, bool)
-  return is_number and math.isfinite(value)
 
 
 def _without_evaluation(
   workdir: pathlib.Path, curves: dict[str, list[Line]]
 ) -> Results:
   """The form of results, with what the stages left."""
-  stages = {}
-  for stage in schema.STAGES:
-    found = _read_object(workdir / stage / "result.json")
-    if found:
-      stages[stage] = found
-  if not (stages or curves):
+  there = stages.complete(workdir)
+  if not (there or curves):
     raise FileNotFoundError(
       f"{workdir} holds no run: neither {REPORT}/{RESULTS} nor a stage that "
       "has begun; give the --workdir of a run"
     )
-  config = _read_object(workdir / "config.json")
+  config = stages.read_object(workdir / stages.CONFIG)
+  current = {name: stage for name, stage in there.items() if stage.is_current}
   absent = {
     "evaluate": "Compositions and ladders are not measured yet; the same "
     "command makes them with --config.stages=evaluate, once the stages before "
     "it are complete."
   }
-  for stage in schema.STAGES:
-    if stage not in stages:
-      absent[stage] = _why_absent(curves.get(stage))
-  networks = {
-    NETWORK_OF.get(stage, stage): _network(found["valid"])
-    for stage, found in stages.items()
-    if _is_number((found.get("valid") or {}).get("accuracy"))
-  }
-  nothing = {name: kind() for name, kind in schema.PARTS.items()}
+  for stage in STAGES:
+    if stage not in current:
+      step = curves[stage][-1]["step"] if stage in curves else 0
+      absent[stage] = stages.why_absent(workdir, stage, there, step)
   return {
-    **nothing,
-    **dict.fromkeys(schema.EXTRAS),
-    "schema": schema.SCHEMA,
+    **nothing(),
+    "schema": written.SCHEMA,
     "config": config,
-    "data": {"name": config.get("data.name", "unknown data")},
+    "data": {"name": str(config.get("data.name", "unknown data"))},
     "absent": absent,
-    "stages": stages,
-    "networks": networks,
+    "stages": {
+      name: {"steps": stage.steps, "seconds": stage.seconds}
+      for name, stage in current.items()
+    },
+    "networks": {
+      NETWORK_OF.get(name, name): _network(stage)
+      for name, stage in current.items()
+      if stage.accuracy is not None
+    },
   }
 
 
-def _why_absent(curve: list[Line] | None) -> str:
-  if curve:
-    step = curve[-1]["step"]
-    return (
-      f"In training, or interrupted; it last reported at step {step:,.0f}. "
-      "The command of the run goes on from its checkpoint."
-    )
-  return "Not begun; the command of the run makes it."
-
-
-def _network(valid: dict[str, float]) -> dict[str, Any]:
+def _network(stage: stages.Stage) -> dict[str, Any]:
   """Held-out accuracy is all that training measures, and without its count."""
   score = {
     "count": None,
-    "top1": valid["accuracy"],
+    "top1": stage.accuracy,
     "top5": None,
-    "loss": valid.get("loss"),
+    "loss": stage.loss,
     "interval": None,
   }
   sizes = dict.fromkeys(("parameters", "bytes", "flops"))
   return sizes | {"valid": score, "test": None}
-
-
-def _outdated(workdir: pathlib.Path, results: Results) -> dict[str, str]:
-  """Stages that were made anew after they were evaluated."""
-  found = {}
-  for stage, then in results["stages"].items():
-    now = _read_object(workdir / stage / "result.json").get("digest")
-    if now and then.get("digest") and now != then["digest"]:
-      found[f"evaluation of this {stage}"] = (
-        f"{stage} was made anew after these results; run "
-        "--config.stages=evaluate again."
-      )
-  return found
-
-
-def _read_object(path: pathlib.Path) -> dict[str, Any]:
-  """A JSON object, or an empty one where there is none to read."""
-  try:
-    found = json.loads(path.read_text())
-  except (OSError, ValueError):
-    return {}
-  return found if isinstance(found, dict) else {}

@@ -26,6 +26,13 @@ DARK = {
   "other": "#cfa2e8",
   "down": "#ff8d7e",
 }
+# The colour of a network, and its name where there is little room.
+OF_NETWORK = {
+  "student_plain": "plain",
+  "student_kd": "kd",
+  "student": "swap",
+  "teacher": "teacher",
+}
 BEHIND_TEXT = {
   "facecolor": LIGHT["panel"],
   "edgecolor": "none",

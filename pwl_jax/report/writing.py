@@ -4,8 +4,9 @@ import pathlib
 
 from pwl_jax.report import curves, families, lattice, loading, memory, page
 from pwl_jax.report import run as runs
-from pwl_jax.report.drawing import Picture, to_png, write_whole
+from pwl_jax.report.drawing import Picture, to_png
 from pwl_jax.report.run import Run
+from pwl_jax.whole import write_whole
 
 PAGE = "report.html"
 PICTURES = ("families", "loading", "lattice", "memory", "curves")
@@ -51,5 +52,5 @@ def write_pages(
     write_whole(directory / f"{picture.name}.png", to_png(picture))
   for name in set(names) - {picture.name for picture in pictures}:
     (directory / f"{name}.png").unlink(missing_ok=True)
-  write_whole(directory / PAGE, text.encode())
+  write_whole(directory / PAGE, text)
   return directory / PAGE
