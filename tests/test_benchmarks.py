@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import evaluation, step
+from benchmarks import cold_start, evaluation, step
 
 
 def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys):
@@ -32,3 +32,16 @@ def test_the_tree_is_measured_beside_one_by_one(tmp_path, capsys):
   )
   assert list(json.loads(path.read_text())) == ["one by one", "tree"]
   assert "to one by one" in capsys.readouterr().out
+
+
+def test_a_cold_start_is_measured(tmp_path, monkeypatch, capsys):
+  monkeypatch.setenv("PWL_JAX_CACHE", str(tmp_path / "programs"))
+  cold_start.main(
+    [
+      *("--preset=tiny_vgg", "--rounds=1", "--store=safetensors"),
+      f"--json={tmp_path / 'figures.json'}",
+    ]
+  )
+  found = json.loads((tmp_path / "figures.json").read_text())
+  assert list(found) == ["teacher", "student", "student, then all"]
+  assert "import jax" in capsys.readouterr().out

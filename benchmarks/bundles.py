@@ -1,0 +1,55 @@
+"""Bundles with random weights, for benchmarks of reading and serving."""
+
+import argparse
+import pathlib
+
+import jax
+import numpy as np
+
+from pwl_jax import models
+from pwl_jax.bundle.manifest import STORES, Composition, Input
+from pwl_jax.bundle.write import write_bundle
+from pwl_jax.evaluation.improvements import NOTHING
+from pwl_jax.method import composition as compositions
+from pwl_jax.method.swapnet import SwapNet
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+  parser.add_argument("--preset", default="vit_small_tiny")
+  parser.add_argument("--store", default="orbax", choices=STORES)
+  parser.add_argument(
+    "--dir", type=pathlib.Path, help="keeps the bundle, and uses it again"
+  )
+
+
+def make_bundle(preset: str, directory: pathlib.Path, *, store: str):
+  """Writes one whose measured accuracies rise with every teacher unit."""
+  if (directory / "manifest.json").exists():
+    return
+  swapnet = SwapNet.create(*models.create_pair(preset))
+  rng, n = np.random.default_rng(0), swapnet.num_units
+  variables = jax.tree.map(
+    lambda leaf: rng.normal(scale=0.02, size=leaf.shape).astype(leaf.dtype),
+    swapnet.abstract_variables(),
+  )
+  channels = swapnet.teacher.input_shape[-1]
+  write_bundle(
+    directory,
+    swapnet=swapnet,
+    variables=variables,
+    improvements=NOTHING,
+    input=Input(
+      swapnet.teacher.input_shape,
+      (0.5,) * channels,
+      (0.25,) * channels,
+      "exact",
+    ),
+    class_names=(),
+    compositions={
+      word: Composition(0, word.count("T") / n, None, False)
+      for word in compositions.prefix(n)
+    },
+    ladder=compositions.prefix(n),
+    config={"model.preset": preset},
+    store=store,
+  )

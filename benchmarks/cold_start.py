@@ -1,0 +1,102 @@
+"""How soon a bundle answers, and how soon all of it is there.
+
+  python -m benchmarks.cold_start --preset=vit_small_tiny [--torch]
+
+Fresh processes, from their start to the first answer: Python with jax alone,
+the bundle's student, and with --torch what PyTorch users have: import torch
+and transformers, `from_pretrained` of a network of the teacher's size, one
+forward pass. And in a warm process: the bundle opened at the student, at the
+whole teacher, and at the student and then upgraded to the teacher. Cases are
+timed in turns; programs were compiled before and come from the user's cache.
+"""
+
+import argparse
+import functools
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+import pwl_jax
+from benchmarks import bundles
+from benchmarks.timing import in_turns, summary, tell
+from pwl_jax.bundle.reading import open_bundle
+
+FIRST_ANSWER = """
+import sys
+import numpy as np
+import pwl_jax
+model = pwl_jax.open(sys.argv[1])
+model(np.zeros((1, *model.manifest.input.image), np.uint8))
+"""
+
+
+def main(argv: list[str] | None = None):
+  parser = argparse.ArgumentParser(
+    prog="python -m benchmarks.cold_start", description=__doc__.split("\n")[0]
+  )
+  bundles.add_arguments(parser)
+  parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument("--torch", action="store_true")
+  parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
+  given = parser.parse_args(argv)
+  with tempfile.TemporaryDirectory() as temporary:
+    directory = given.dir or pathlib.Path(temporary) / "bundle"
+    bundles.make_bundle(given.preset, directory, store=given.store)
+    title = f"{given.preset}, {given.store}"
+    fresh = in_fresh_processes(directory, given)
+    tell(fresh, "bundle", title=f"first answer: {title}", path=None)
+    warm = in_a_warm_process(directory, given.rounds)
+    tell(warm, "teacher", title=f"warm: {title}", path=given.json)
+
+
+def in_fresh_processes(directory: pathlib.Path, given: argparse.Namespace):
+  cases = {
+    "import jax": started("-c", "import jax"),
+    "bundle": started("-c", FIRST_ANSWER, str(directory)),
+  }
+  with tempfile.TemporaryDirectory() as temporary:
+    if given.torch:
+      peer = ("-m", "benchmarks.peers.first_answer", temporary)
+      input_size = open_bundle(directory).manifest.input.image[0]
+      started(*peer, "--make", f"--image_size={input_size}")()
+      cases["pytorch"] = started(*peer)
+    return measured(cases, given.rounds)
+
+
+def in_a_warm_process(directory: pathlib.Path, rounds: int):
+  n = open_bundle(directory).manifest.num_units
+
+  def opened(start: str, upgrade: bool = False):
+    with pwl_jax.open(directory, start=start) as model:
+      model(np.zeros((1, *model.manifest.input.image), np.uint8))
+      if upgrade:
+        model.upgrade().wait()
+
+  cases = {
+    "teacher": functools.partial(opened, "T" * n),
+    "student": functools.partial(opened, "S" * n),
+    "student, then all": functools.partial(opened, "S" * n, upgrade=True),
+  }
+  return measured(cases, rounds)
+
+
+def measured(cases, rounds: int) -> dict[str, dict[str, float]]:
+  found = in_turns(cases, rounds=rounds)
+  return {name: summary(seconds) for name, seconds in found.items()}
+
+
+def started(*arguments: str):
+  """Runs Python with these, to its end."""
+  return functools.partial(
+    subprocess.run,
+    [sys.executable, *arguments],
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )
+
+
+if __name__ == "__main__":
+  main()
