@@ -199,6 +199,8 @@ class Model:
       self._programs[digest] = Program(
         functools.partial(self._bundle.program, piece, role),
         digest,
+        what=f"the {role} program of {piece}, written with jax "
+        f"{self.manifest.versions['jax']},",
         device=self._device,
         cache=self._cache,
       )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from pwl_jax.runtime.errors import LoadFailed
 from pwl_jax.runtime.executables import Cache, Executable
 
 
@@ -29,10 +30,11 @@ class Program:
     read: Callable[[], "jax.export.Exported"],
     digest: str,
     *,
+    what: str,
     device: jax.Device,
     cache: Cache,
   ):
-    self._read, self._digest = read, digest
+    self._read, self._digest, self._what = read, digest, what
     self._device, self._cache = device, cache
     self._ready: dict[tuple[int, ...], Ready] = {}
     self._lock = threading.Lock()
@@ -58,20 +60,33 @@ class Program:
       ready = self._prepare(names, leaves, zeros)
     return ready.output
 
+  def _exported(self) -> "jax.export.Exported":
+    try:
+      return self._read()
+    except (ValueError, OSError) as error:
+      raise LoadFailed(str(error)) from error
+
   def _prepare(self, names, leaves, x) -> Ready:
     with self._lock:  # Of two that ask, one compiles.
       if x.shape not in self._ready:
         arguments = [*leaves, x]
 
         def compile() -> jax.stages.Compiled:
-          call = self._read().call
+          call = self._exported().call
           flat = jax.jit(
             lambda *args: call(
               dict(zip(names, args[:-1], strict=True)), args[-1]
             ),
             keep_unused=True,
           )
-          return flat.lower(*arguments).compile()
+          try:
+            return flat.lower(*arguments).compile()
+          except jax.errors.JaxRuntimeError as error:
+            raise LoadFailed(
+              f"{self._what} cannot be compiled by jax {jax.__version__}: "
+              f"{str(error).splitlines()[0]}; use a jax at least as new, or "
+              "export the bundle again"
+            ) from error
 
         run = self._cache.get(self._digest, arguments, self._device, compile)
         output = jax.block_until_ready(run(arguments))
