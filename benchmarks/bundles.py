@@ -28,10 +28,13 @@ def make_bundle(preset: str, directory: pathlib.Path, *, store: str):
     return
   swapnet = SwapNet.create(*models.create_pair(preset))
   rng, n = np.random.default_rng(0), swapnet.num_units
-  variables = jax.tree.map(
-    lambda leaf: rng.normal(scale=0.02, size=leaf.shape).astype(leaf.dtype),
-    swapnet.abstract_variables(),
-  )
+
+  def draw(leaf):
+    """Vectors (biases, scales, variances) around 1, kernels around 0."""
+    center, noise = leaf.ndim == 1, rng.normal(size=leaf.shape)
+    return (center + 0.02 * np.tanh(noise)).astype(leaf.dtype)
+
+  variables = jax.tree.map(draw, swapnet.abstract_variables())
   channels = swapnet.teacher.input_shape[-1]
   write_bundle(
     directory,
