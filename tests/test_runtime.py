@@ -134,6 +134,19 @@ def change(model, **fields):
   model._climber._manifest = manifest
 
 
+def test_without_accuracies_the_ladder_is_believed(opened):
+  model = opened()
+  unknown = {
+    word: found._replace(valid=None, test=None)
+    for word, found in model.manifest.compositions.items()
+  }
+  for compositions_known in (unknown, {}):
+    change(model, compositions=compositions_known)
+    assert model.budget(None).wait() == "TTT" and model.accuracy is None
+    assert model.budget(sizes_of(model)["TSS"]).wait() == "TSS"
+    model.downgrade().wait()
+
+
 def test_a_pinned_snapshot_goes_on(opened):
   case, model, images = trained("tiny_resnet"), opened(), images_of(2)
   with model.pinned() as snapshot:

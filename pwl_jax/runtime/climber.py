@@ -104,13 +104,12 @@ class Climber:
 
   def _pursue(self, goal: Upgrade):
     order = routes.loading_order(self._manifest.ladder)
-    accuracy = {
-      word: found.valid
-      for word, found in self._manifest.compositions.items()
-      if found.valid is not None
-    }
     way = routes.route(
-      self._present(), goal.target, order, accuracy, policy=goal.policy
+      self._present(),
+      goal.target,
+      order,
+      routes.accuracies(self._manifest),
+      policy=goal.policy,
     )
     goal.begin(self._to_load(way))
     for word in way:

@@ -179,8 +179,7 @@ class Model:
     return sum(map(self._holdings.size, self.manifest.pieces_of(word)))
 
   def _best_within(self, budget: int | None) -> str:
-    known = self.manifest.compositions
-    accuracy = {w: c.valid for w, c in known.items() if c.valid is not None}
+    accuracy = routes.accuracies(self.manifest)
     sizes = {word: self._size(word) for word in accuracy}
     most = max(sizes.values()) if budget is None else budget
     found = routes.best_within(accuracy, sizes, most)

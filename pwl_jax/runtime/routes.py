@@ -8,8 +8,20 @@ visited, unless it is what was asked for.
 import itertools
 from collections.abc import Mapping, Sequence
 
+from pwl_jax.bundle.manifest import Manifest
+
 POLICIES = ("better", "every")
 T, S = "T", "S"
+
+
+def accuracies(manifest: Manifest) -> dict[str, float]:
+  """Held-out accuracies; if nothing was measured, the ladder's order."""
+  found = {
+    word: composition.valid
+    for word, composition in manifest.compositions.items()
+    if composition.valid is not None
+  }
+  return found or {word: i for i, word in enumerate(manifest.ladder)}
 
 
 def loading_order(ladder: Sequence[str]) -> list[int]:
