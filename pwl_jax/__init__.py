@@ -10,6 +10,7 @@ A small student answers first; a large teacher replaces it unit by unit.
   pwl_jax.evaluation  every composition, calibration, ladders
   pwl_jax.bundle      what is served, on disk
   pwl_jax.runtime     serves it: `pwl_jax.open("runs/digits/bundle")`
+  pwl_jax.play        shows a bundle being served while it loads
   pwl_jax.report      pages and tables of what was measured
   pwl_jax.main        the command that runs the whole pipeline
 

@@ -11,6 +11,9 @@ os.environ["XLA_FLAGS"] = (
   + " --xla_cpu_experimental_ynn_fusion_type="
 )
 
+# What a user keeps stays out of it.
+os.environ["PWL_JAX_CACHE"] = os.path.abspath(".pytest_cache/executables")
+
 import jax
 import pytest
 

@@ -6,11 +6,12 @@
 
   schema, forms    the form of results.json, field by field
   results          reads and checks it
+  served           the same of play.json, which pwl_jax.play writes
   run, stages      what a workdir holds, evaluated or not, and whether it is new
   findings         what the numbers say, in sentences
   table, tables, folded                the tables, for page and terminal
-  families, loading, lattice, memory, curves   the pictures
-  drawing, axes, theme, style          how they look
+  families, loading, serving, lattice, memory, curves   the pictures
+  drawing, axes, latency, theme, style how they look
   page, blocks, headline, terminal, writing    how they leave
   compare, compare_*                   several runs: groups, means, spreads
   places           where a comparison may be written

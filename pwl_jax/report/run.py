@@ -10,10 +10,11 @@ import pathlib
 from typing import Any, NamedTuple
 
 from pwl_jax.report import results as written
-from pwl_jax.report import stages
+from pwl_jax.report import served, stages
 from pwl_jax.report.forms import is_number
 from pwl_jax.report.results import STAGES, Results
 from pwl_jax.report.schema import nothing
+from pwl_jax.report.served import Served
 
 REPORT = "report"
 RESULTS = "results.json"
@@ -30,6 +31,7 @@ class Run(NamedTuple):
   results: Results
   curves: dict[str, list[Line]]  # stage -> what it reported, by steps
   evaluated: bool
+  served: Served | None = None  # As its bundle was played last.
 
 
 def read(workdir: pathlib.Path) -> Run:
@@ -52,7 +54,22 @@ def read(workdir: pathlib.Path) -> Run:
   else:
     results = _without_evaluation(workdir, curves)
   name = workdir.absolute().name
-  return Run(name, workdir, results, curves, evaluated)
+  played, why_not = _played(workdir)
+  results = {**results, "absent": results["absent"] | why_not}
+  return Run(name, workdir, results, curves, evaluated, played)
+
+
+def _played(
+  workdir: pathlib.Path,
+) -> tuple[Served | None, dict[str, str]]:
+  """How the bundle was served, if that is told and of the present one."""
+  path = workdir / REPORT / served.NAME
+  if not path.exists():
+    return None, {}
+  try:
+    return served.of_run(workdir, path), {}
+  except (ValueError, OSError) as error:
+    return None, {"play": f"{error}."}
 
 
 def read_curve(path: pathlib.Path) -> list[Line]:

@@ -2,7 +2,15 @@
 
 import pathlib
 
-from pwl_jax.report import curves, families, lattice, loading, memory, page
+from pwl_jax.report import (
+  curves,
+  families,
+  lattice,
+  loading,
+  memory,
+  page,
+  serving,
+)
 from pwl_jax.report import run as runs
 from pwl_jax.report.drawing import Picture, to_png
 from pwl_jax.report.run import Run
@@ -25,7 +33,7 @@ def write(run: Run) -> pathlib.Path:
     run.workdir / runs.REPORT,
     page.of_run(run, pictures := pictures_of(run)),
     pictures,
-    PICTURES,
+    (*PICTURES, serving.NAME),
   )
 
 
@@ -33,6 +41,7 @@ def pictures_of(run: Run) -> list[Picture]:
   found = (
     families.picture(run.results),
     loading.picture(run.results),
+    serving.picture(run.served) if run.served else None,
     lattice.picture(run.results),
     memory.picture(run.results),
     curves.picture(run.curves, run.results["stages"]),

@@ -1,0 +1,107 @@
+"""What was recorded, as play.json has it; docs/runtime.md names its fields.
+
+All times are seconds since the bundle was asked for.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pwl_jax.bundle.manifest import Composition
+from pwl_jax.play.stream import Answer
+
+SCHEMA = 1
+BINS = 60  # About as many; a composition that comes or goes ends one, too.
+
+
+class Rung(NamedTuple):
+  """A composition, from when it was served."""
+
+  seconds: float
+  composition: str
+  resident_bytes: int
+
+
+def describe(
+  rungs: Sequence[Rung],
+  answers: Sequence[Answer],
+  *,
+  batch: int,
+  measured: Mapping[str, Composition],
+) -> dict[str, Any]:
+  """The parts that follow from what happened; answers in any order."""
+  answers = sorted(answers, key=lambda answer: answer.answered)
+  return {
+    "first_answer_seconds": _rounded(answers[0].answered) if answers else None,
+    "rungs": [
+      {
+        "composition": rung.composition,
+        "seconds": _rounded(rung.seconds),
+        "resident_bytes": rung.resident_bytes,
+        "valid_accuracy": getattr(
+          measured.get(rung.composition), "valid", None
+        ),
+        "test_accuracy": getattr(measured.get(rung.composition), "test", None),
+        **summary(
+          [a for a in answers if a.composition == rung.composition],
+          batch=batch,
+        ),
+      }
+      for rung in rungs
+    ],
+    "bins": bins(answers, batch=batch),
+  }
+
+
+def summary(answers: Sequence[Answer], *, batch: int) -> dict[str, Any]:
+  """Requests, how many images were right, and latencies."""
+  right = [a.right for a in answers if a.right is not None]
+  milliseconds = [1000 * (a.answered - a.due) for a in answers]
+  return {
+    "requests": len(answers),
+    "accuracy": sum(right) / (batch * len(right)) if right else None,
+    "p50_ms": _rounded(percentile(milliseconds, 50)),
+    "p99_ms": _rounded(percentile(milliseconds, 99)),
+  }
+
+
+def bins(answers: Sequence[Answer], *, batch: int) -> list[dict[str, Any]]:
+  """Answers by when they came; each bin is of one composition."""
+  if not answers:
+    return []
+  began = answers[0].answered
+  width = (answers[-1].answered - began) / BINS or 1.0
+
+  def place(answer: Answer) -> tuple[int, str]:
+    return int((answer.answered - began) / width), answer.composition
+
+  # While one composition follows another, answers of both may alternate.
+  in_order = sorted(answers, key=lambda a: (place(a)[0], *_teachers(a)))
+  return [
+    {
+      "from": _rounded(members[0].answered),
+      "until": _rounded(members[-1].answered),
+      "composition": composition,
+      **summary(members, batch=batch),
+    }
+    for (_, composition), group in itertools.groupby(in_order, place)
+    for members in [list(group)]
+  ]
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+  """The least value that so many per cent do not exceed."""
+  if not values:
+    return None
+  rank = math.ceil(percent / 100 * len(values))
+  return sorted(values)[max(0, rank - 1)]
+
+
+def _teachers(answer: Answer) -> tuple[int, str]:
+  return answer.composition.count("T"), answer.composition
+
+
+def _rounded(value: float | None) -> float | None:
+  """To what a clock can tell."""
+  return None if value is None else round(value, 6)

@@ -1,0 +1,173 @@
+"""`play.json`: what happened while a bundle was served and upgraded.
+
+`python -m pwl_jax.play` writes it; docs/runtime.md names every field.
+"""
+
+import hashlib
+import json
+import pathlib
+import textwrap
+from typing import Any
+
+from pwl_jax.method import composition as compositions
+from pwl_jax.report import forms, phrases
+from pwl_jax.report.forms import fields, listed, maybe
+
+SCHEMA = 1
+NAME = "play.json"
+MANIFEST = "manifest.json"  # Of a bundle.
+AGAIN = "python -m pwl_jax.play with its --bundle makes it again"
+
+STREAM = {
+  "composition": forms.text,
+  "requests": forms.whole,
+  "accuracy": maybe(forms.share),
+  "p50_ms": maybe(forms.amount),
+  "p99_ms": maybe(forms.amount),
+}
+FORM = fields(
+  {
+    "bundle": forms.text,
+    "manifest_sha256": forms.text,
+    "data": forms.text,
+    "device": forms.text,
+    "bandwidth": maybe(forms.amount),
+    "requests_per_s": forms.amount,
+    "batch": forms.whole,
+    "threads": forms.whole,
+    "policy": forms.text,
+    "budget": maybe(forms.whole),
+    "caches": forms.text,
+    "seconds": forms.amount,
+    "interrupted": forms.flag,
+    "error": forms.text,
+    "failed_requests": forms.whole,
+    "unanswered_requests": forms.whole,
+    "first_answer_seconds": maybe(forms.amount),
+    "teacher_plainly": maybe(fields({"seconds": forms.amount})),
+    "rungs": listed(
+      fields(
+        {
+          **STREAM,
+          "seconds": forms.amount,
+          "resident_bytes": forms.whole,
+          "valid_accuracy": maybe(forms.share),
+          "test_accuracy": maybe(forms.share),
+        }
+      )
+    ),
+    "bins": listed(
+      fields(
+        {
+          **STREAM,
+          **dict.fromkeys(("from", "until", "p50_ms", "p99_ms"), forms.amount),
+        }
+      )
+    ),
+  }
+)
+
+Served = dict[str, Any]
+
+
+def read(path: pathlib.Path) -> Served:
+  """Reads and checks; the error is one line that says what to do."""
+  try:
+    found = json.loads(path.read_bytes())
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if forms.is_whole(schema) and schema > SCHEMA:
+      raise _Newer(
+        f"{path} has schema {schema}, written by a newer pwl_jax; this one "
+        f"reads schema {SCHEMA}: update pwl_jax"
+      )
+    check(found)
+  except FileNotFoundError:
+    raise FileNotFoundError(f"{path} is missing; {AGAIN}") from None
+  except _Newer:
+    raise
+  except (ValueError, RecursionError) as error:
+    reason = textwrap.shorten(str(error), 200, placeholder=" ...")
+    raise ValueError(f"{path} is damaged ({reason}); {AGAIN}") from None
+  return found
+
+
+class _Newer(ValueError):
+  pass
+
+
+def check(found: Any):
+  """Raises where something is missing or does not belong together."""
+  fields({"schema": forms.whole})(found, "")
+  if found["schema"] != SCHEMA:
+    raise ValueError(f"schema {found['schema']}, where {SCHEMA} is known")
+  FORM(found, "")
+  if not found["batch"]:
+    raise ValueError("batch is 0")
+  times = [rung["seconds"] for rung in found["rungs"]]
+  if times != sorted(times):
+    raise ValueError(f"rungs are not in order: {times}")
+  words = [rung["composition"] for rung in found["rungs"]]
+  for word in words:
+    compositions.validate(word, len(words[0]))
+  for part in found["bins"]:
+    if part["composition"] not in words or not part["requests"]:
+      raise ValueError(f"bins have {part}")
+    if part["until"] < part["from"]:
+      raise ValueError(f"a bin ends before it begins: {part}")
+  answered = found["first_answer_seconds"] is not None
+  if answered != bool(found["bins"]) or (answered and not words):
+    raise ValueError("some answers are there, and others are not")
+
+
+def of_run(workdir: pathlib.Path, path: pathlib.Path) -> Served:
+  """Of the bundle that lies in the workdir now, if there is one."""
+  found = read(path)
+  try:
+    written = (workdir / "bundle" / MANIFEST).read_bytes()
+  except OSError:
+    return found
+  if hashlib.sha256(written).hexdigest() != found["manifest_sha256"]:
+    raise ValueError(
+      f"{path} is of another bundle than the one that is there now; {AGAIN}"
+    )
+  return found
+
+
+def shown_accuracy(found: Served) -> str | None:
+  """What all rungs have: measured on test images, or else on held-out ones,
+  or else on the stream itself."""
+  for name in ("test_accuracy", "valid_accuracy", "accuracy"):
+    if all(rung[name] is not None for rung in found["rungs"]):
+      return name
+  return None
+
+
+def first_answer(found: Served) -> str | None:
+  """How long somebody waited, and how long they would have."""
+  seconds, alone = found["first_answer_seconds"], found["teacher_plainly"]
+  if seconds is None:
+    return None
+  text = f"The first answer came after {phrases.seconds(seconds)}"
+  if alone:
+    text += (
+      ", the teacher alone would have taken "
+      f"{phrases.seconds(alone['seconds'])}"
+    )
+  return text
+
+
+def sentences(found: Served) -> list[str]:
+  first = first_answer(found)
+  if not first:
+    return ["No request was answered."]
+  last = found["rungs"][-1]
+  total = sum(rung["requests"] for rung in found["rungs"])
+  counts = [f"{total:,} answered", f"{found['failed_requests']:,} failed"]
+  if found["unanswered_requests"]:
+    counts.append(f"{found['unanswered_requests']:,} due and not answered yet")
+  return [
+    f"{first}.",
+    f"{last['composition']} was served from "
+    f"{phrases.seconds(last['seconds'])} on. "
+    f"Requests: {', '.join(counts)}.",
+  ]
