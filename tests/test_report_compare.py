@@ -7,6 +7,7 @@ from report_page import compared
 from report_runs import make_run, write_run
 
 from pwl_jax import workdirs
+from pwl_jax.config import default_config
 from pwl_jax.report import compare, run
 from pwl_jax.training.session import Machine
 
@@ -53,7 +54,11 @@ def test_fields_that_change_no_result_do_not_part_runs(tmp_path):
 def test_the_fields_that_change_no_result_are_the_pipelines():
   """But for the rhythm of evaluations, which says what can be kept."""
   machine = set(Machine._fields) - {"devices", "evaluate_every"}
-  assert set(compare.FREE) == {*workdirs.FREE, *machine, "stages"}
+  fields = workdirs.flat(default_config().to_dict())
+  export = {name for name in fields if name.startswith("export.")}
+  free = {*workdirs.FREE, *machine, *export}
+  free |= {"stages", "evaluation.memory_budget"}
+  assert set(compare.FREE) == free <= fields.keys()
 
 
 def test_other_data_and_units_are_compared_in_what_they_share(tmp_path, capsys):

@@ -29,6 +29,9 @@ FREE = (
   "log_every",
   "evaluation_batch",
   "profile",
+  "evaluation.memory_budget",
+  "export.format",
+  "export.platforms",
 )
 SEED = "seed"
 
