@@ -87,7 +87,10 @@ def in_words(result: dict[str, Any]) -> str:
   )
 
 
-def of_next_steps(workdir: pathlib.Path, missing: Sequence[str]) -> Text:
+def of_next_steps(
+  workdir: pathlib.Path, missing: Sequence[str], bundle: pathlib.Path | None
+) -> Text:
+  """What there is to look at and to do; `bundle` where one is written."""
   text = (
     f"Weights, metrics and checkpoints are in {workdir}; the curves:\n"
     f"  tensorboard --logdir={workdir}"
@@ -96,5 +99,14 @@ def of_next_steps(workdir: pathlib.Path, missing: Sequence[str]) -> Text:
     text += (
       "\nNot there yet; the same command makes it with\n"
       f"  --config.stages={','.join(missing)}"
+    )
+  elif bundle:
+    text += (
+      f"\nServed while it loads:\n  python -m pwl_jax.play --bundle={bundle}"
+    )
+  else:
+    text += (
+      "\nTo serve it, the same command writes a bundle with\n"
+      "  --config.stages=export"
     )
   return Text(text)

@@ -106,6 +106,9 @@ def show_results(context: Context):
     evaluated.show(context)
   if missing or not evaluated.is_current(context, evaluated.NAME):
     missing.append(evaluated.NAME)  # Whatever is new, it measures.
+  bundle = None
+  if exported.is_current(context, exported.NAME):
+    bundle = context.workdir / exported.BUNDLE
   console.print(
-    overview.of_next_steps(context.workdir, missing), soft_wrap=True
+    overview.of_next_steps(context.workdir, missing, bundle), soft_wrap=True
   )

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from pwl_jax import evaluated, stages, trained
+from pwl_jax.bundle import manifest as manifests
 from pwl_jax.data.dataset import Split
 from pwl_jax.evaluation import improvements, progress
 from pwl_jax.method import composition as compositions
@@ -242,6 +243,34 @@ def test_a_log_hears_of_long_measurements(monkeypatch, capsys):
   told = capsys.readouterr().out.splitlines()
   assert told[0] == "evaluate: all of it"
   assert told[-1] == "evaluate: all of it, 3/3"
+
+
+def test_a_bundle_of_what_was_evaluated(tmp_path, capsys):
+  """Written once, and anew when what it is made of has changed."""
+  with pytest.raises(ValueError, match=r"--config\.stages=teacher,distill,eval"):
+    run(tmp_path, "export")
+  run(tmp_path, "teacher,distill,evaluate")
+  everything = "student_plain,student_kd,evaluate,export"
+  run(tmp_path, everything, **{"export.platforms": ("cpu",)})
+  bundle = tmp_path / "bundle"
+  assert f"pwl_jax.play --bundle={bundle}" in capsys.readouterr().out
+  manifest = manifests.read(bundle)
+  measured = results_of(tmp_path)
+  for word, found in measured["compositions"].items():
+    assert manifest.compositions[word].test == found["test"]["top1"]
+    assert manifest.compositions[word].nbytes == found["bytes"]
+  assert list(manifest.ladder) == measured["ladders"]["planned"]["rungs"]
+  written = (bundle / "manifest.json").stat().st_mtime_ns
+  run(tmp_path, "export", **{"export.platforms": ("cpu",)})
+  assert (bundle / "manifest.json").stat().st_mtime_ns == written
+  run(
+    tmp_path,
+    "export",
+    **{"export.platforms": ("cpu",), "export.format": "safetensors"},
+  )
+  assert manifests.read(bundle).store == "safetensors"
+  with pytest.raises(ValueError, match=r"unknown export\.format 'zip'"):
+    run(tmp_path, "export", **{"export.format": "zip"})
 
 
 def test_it_measures_what_was_trained_with_this_config(tmp_path):
