@@ -247,7 +247,7 @@ def test_a_log_hears_of_long_measurements(monkeypatch, capsys):
 
 def test_a_bundle_of_what_was_evaluated(tmp_path, capsys):
   """Written once, and anew when what it is made of has changed."""
-  with pytest.raises(ValueError, match=r"--config\.stages=teacher,distill,eval"):
+  with pytest.raises(ValueError, match=r"stages=teacher,distill,evaluate"):
     run(tmp_path, "export")
   run(tmp_path, "teacher,distill,evaluate")
   everything = "student_plain,student_kd,evaluate,export"
