@@ -54,8 +54,7 @@ def results_path(context: Context) -> pathlib.Path:
 def _identity(context: Context) -> dict[str, Any]:
   digests = {
     name: load_result(context.workdir / name)["digest"]
-    for name in trained.TRAININGS
-    if trained.is_current(context, name)
+    for name in trained.current(context)
   }
   fields = workdirs.read_by(READS, context.fields)
   return {"stages": digests, "fields": fields}
@@ -63,8 +62,7 @@ def _identity(context: Context) -> dict[str, Any]:
 
 def check(context: Context, name: str, before: Collection[str]):
   context.evaluation.check()
-  there = [n for n in trained.TRAININGS if trained.is_current(context, n)]
-  if not (there or before):
+  if not (trained.current(context) or before):
     raise ValueError(
       f"nothing to evaluate in {context.workdir}; train something first: "
       f"--config.stages={','.join(trained.TRAININGS)},{name}"
@@ -94,9 +92,8 @@ def _check_budget(context: Context):
 
 def check_owner(context: Context, name: str):
   """Raises where something that it measures belongs to another config."""
-  for stage in trained.TRAININGS:
-    if trained.is_current(context, stage):
-      trained.check_owner(context, stage)
+  for stage in trained.current(context):
+    trained.check_owner(context, stage)
 
 
 def plan(context: Context, name: str) -> str:
@@ -108,8 +105,7 @@ def run(context: Context, name: str):
   """Measures, and then writes: what was found, and last that it is all."""
   made = {
     stage: trained.variables(context, stage)
-    for stage in trained.TRAININGS
-    if trained.is_current(context, stage)
+    for stage in trained.current(context)
   }
   session, directory = context.session, context.workdir / name
   path = results_path(context)

@@ -51,14 +51,10 @@ def _identity(context: Context) -> dict[str, Any]:
 
 def check(context: Context, name: str, before: Collection[str]):
   check_choice("export.format", context.export_format, manifests.STORES)
-  there = {
-    stage
-    for stage in ("teacher", "distill")
-    if trained.is_current(context, stage)
-  }
+  there = {*trained.current(context), *before}
   if evaluated.is_current(context, evaluated.NAME):
     there.add(evaluated.NAME)
-  missing = [stage for stage in NEEDS if stage not in {*there, *before}]
+  missing = [stage for stage in NEEDS if stage not in there]
   if missing:
     raise ValueError(
       f"{name} needs {', '.join(missing)}, which {context.workdir} does not "

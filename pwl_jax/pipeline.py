@@ -99,12 +99,12 @@ def show_plan(context: Context, names: Sequence[str], left: Sequence[str]):
 
 def show_results(context: Context):
   console = context.session.console
-  missing = [
-    name for name in trained.TRAININGS if not trained.is_current(context, name)
-  ]
-  if evaluated.is_current(context, evaluated.NAME):
+  there = trained.current(context)
+  missing = [name for name in trained.TRAININGS if name not in there]
+  is_evaluated = evaluated.is_current(context, evaluated.NAME)
+  if is_evaluated:
     evaluated.show(context)
-  if missing or not evaluated.is_current(context, evaluated.NAME):
+  if missing or not is_evaluated:
     missing.append(evaluated.NAME)  # Whatever is new, it measures.
   bundle = None
   if exported.is_current(context, exported.NAME):

@@ -67,6 +67,11 @@ def is_current(context: Context, name: str) -> bool:
   )
 
 
+def current(context: Context) -> list[str]:
+  """The stages that are."""
+  return [name for name in TRAININGS if is_current(context, name)]
+
+
 def is_adopted(context: Context, name: str) -> bool:
   """Whether it is a teacher that is to be taken as it is."""
   return name == "teacher" and context.trains == "nothing"

@@ -104,18 +104,26 @@ def write_bundle(
     platforms=tuple(platforms),
     files={},
   )
-  manifest = manifest._replace(
-    compositions={
-      word: found._replace(
-        nbytes=_bytes_of(manifest, word),
-        calibrated=word in improvements.calibrated,
-      )
-      for word, found in compositions.items()
-    }
-  )
+  manifest = _with_compositions(manifest, compositions, improvements)
   with placing.replacing(directory) as temporary:
     _write(temporary, manifest, pieces, binaries)
   return manifests.read(directory)
+
+
+def _with_compositions(
+  manifest: Manifest,
+  compositions: Mapping[str, Composition],
+  improvements: Improvements,
+) -> Manifest:
+  """What was measured, with what the pieces themselves tell."""
+  described = {
+    word: found._replace(
+      nbytes=_bytes_of(manifest, word),
+      calibrated=word in improvements.calibrated,
+    )
+    for word, found in compositions.items()
+  }
+  return manifest._replace(compositions=described)
 
 
 def _write(

@@ -88,14 +88,9 @@ class Bench:
 
   def _batches(self, split: str, size: int) -> Batches:
     examples = getattr(self._session.data.dataset, split)
-    devices = self._session.machine.devices
-    return Batches(examples, batch_size=size, devices=devices)
+    return self._session.evaluation(examples, size)
 
   def _training_images(self, count: int, batch_size: int) -> Batches:
     train = self._session.data.dataset.train
     rows = epoch_order(len(train), seed=self._session.seed, epoch=0)[:count]
-    return Batches(
-      train.take(np.sort(rows)),
-      batch_size=batch_size,
-      devices=self._session.machine.devices,
-    )
+    return self._session.evaluation(train.take(np.sort(rows)), batch_size)

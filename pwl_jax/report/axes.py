@@ -58,6 +58,34 @@ def name_line(
   )
 
 
+def name_ends(
+  axes: Axes,
+  names: Sequence[tuple[str, float, str]],
+  *,
+  gap: float = 16,
+  inset: float = 8,
+  bold: str = "",
+):
+  """Names of lines, behind the right edge and a gap apart.
+
+  Each with the height above the lower edge where it would like to stand, and
+  its colour; `bold` is one of them.
+  """
+  heights = apart([height for _, height, _ in names], gap)
+  for (name, _, color), height in zip(names, heights, strict=True):
+    axes.annotate(
+      name,
+      (1, 0),
+      xycoords="axes fraction",
+      xytext=(inset, height),
+      textcoords="offset points",
+      va="center",
+      color=color,
+      weight="bold" if name == bold else "normal",
+      annotation_clip=False,
+    )
+
+
 def beside(x: float, length: float, edges: tuple[float, float]) -> float:
   """Where words of a length begin that end at x, or begin there.
 

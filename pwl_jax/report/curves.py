@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pwl_jax.report import phrases
-from pwl_jax.report.axes import apart, percent_axis
+from pwl_jax.report.axes import name_ends, percent_axis
 from pwl_jax.report.drawing import Canvas, Picture
 from pwl_jax.report.results import STAGES
 from pwl_jax.report.run import NETWORK_OF, Line
@@ -157,14 +157,8 @@ def _label_ends(axes: Axes, names, ends, colors, scale, height: float):
     height * (scale(value) - low) / (high - low) if high > low else 0
     for _, value in ends
   ]
-  for name, y in zip(names, apart(wished, 14), strict=True):
-    axes.annotate(
-      name,
-      (1, 0),
-      xycoords="axes fraction",
-      xytext=(6, y),
-      textcoords="offset points",
-      va="center",
-      color=LIGHT[colors[name]],
-      annotation_clip=False,
-    )
+  labels = [
+    (name, y, LIGHT[colors[name]])
+    for name, y in zip(names, wished, strict=True)
+  ]
+  name_ends(axes, labels, gap=14, inset=6)

@@ -8,12 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from pwl_jax.report import phrases
-from pwl_jax.report.axes import apart
+from pwl_jax.report.axes import name_ends
 from pwl_jax.report.theme import LIGHT
 
 MOST_TICKS = 4
 TINY = 1e-6  # Seconds; no request is answered in less.
-LINE = 16  # Of text.
 
 
 def draw(axes: Axes, bins: Sequence[Mapping[str, Any]], end: float):
@@ -64,14 +63,10 @@ def name_lines(axes: Axes, names: Sequence[tuple[str, float, str]]):
     * axes.get_window_extent().height
     for _, value, _ in names
   ]
-  for (name, _, color), y in zip(names, apart(heights, LINE), strict=True):
-    axes.annotate(
-      name,
-      (1, 0),
-      xycoords="axes fraction",
-      xytext=(8, y),
-      textcoords="offset points",
-      va="center",
-      color=LIGHT[color],
-      annotation_clip=False,
-    )
+  name_ends(
+    axes,
+    [
+      (name, height, LIGHT[color])
+      for (name, _, color), height in zip(names, heights, strict=True)
+    ],
+  )

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pwl_jax.report import findings, phrases
-from pwl_jax.report.axes import apart, name_line, percent_axis, size_axis
+from pwl_jax.report.axes import name_ends, name_line, percent_axis, size_axis
 from pwl_jax.report.drawing import Canvas, Picture
 from pwl_jax.report.results import Results
 from pwl_jax.report.theme import LIGHT
@@ -172,15 +172,8 @@ def _name_courses(axes: Axes, courses: Mapping[str, Course], height: float):
     whole = sum(b - a for a, b, _ in course) or 1
     mean = sum((b - a) * s["top1"] for a, b, s in course) / whole
     wished.append(height * (mean - low) / (high - low))
-  for name, y in zip(courses, apart(wished, 16), strict=True):
-    axes.annotate(
-      name,
-      (1, 0),
-      xycoords="axes fraction",
-      xytext=(8, y),
-      textcoords="offset points",
-      va="center",
-      color=LIGHT[COLOR[name]],
-      weight="bold" if name == "planned" else "normal",
-      annotation_clip=False,
-    )
+  ends = [
+    (name, y, LIGHT[COLOR[name]])
+    for name, y in zip(courses, wished, strict=True)
+  ]
+  name_ends(axes, ends, bold="planned")

@@ -46,7 +46,7 @@ class Model:
     start: str | None,
   ):
     self._bundle, self._device, self._cache = bundle, device, cache
-    self._events, self._closed = EventLog(), False
+    self._events = EventLog()
     self._seen = {bucket(size) for size in batch_sizes}
     self._programs: dict[str, Program] = {}
     self._holdings = Holdings(bundle, device)
@@ -144,7 +144,7 @@ class Model:
   def close(self):
     """Ends what is under way, and lets go of everything."""
     self._climber.close()
-    self._snapshot, self._closed = None, True
+    self._snapshot = None
     self._holdings.drop(self._holdings.names)
     self._events.add("closed", "", "", 0)
 

@@ -9,9 +9,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from pwl_jax.bundle.manifest import Manifest
+from pwl_jax.method.composition import STUDENT as S
+from pwl_jax.method.composition import TEACHER as T
 
 POLICIES = ("better", "every")
-T, S = "T", "S"
 
 
 def accuracies(manifest: Manifest) -> dict[str, float]:

@@ -107,8 +107,10 @@ class Session:
       share=(jax.process_index(), jax.process_count()),
     )
 
-  def evaluation(self, split: Any) -> Batches:
+  def evaluation(self, split: Any, batch_size: int | None = None) -> Batches:
     machine = self.machine
     return Batches(
-      split, batch_size=machine.evaluation_batch, devices=machine.devices
+      split,
+      batch_size=batch_size or machine.evaluation_batch,
+      devices=machine.devices,
     )
