@@ -123,6 +123,7 @@ def _read(function: Callable, where: pathlib.Path) -> Any:
 
   What lies elsewhere, a full memory or no permission, is none of them.
   """
+  _ignore_closed_loops()  # Before: they complain from another thread.
   try:
     return function()
   except (MemoryError, PermissionError, TimeoutError, KeyboardInterrupt):
@@ -130,7 +131,6 @@ def _read(function: Callable, where: pathlib.Path) -> Any:
   except Exception as error:
     if "RESOURCE_EXHAUSTED" in str(error):
       raise
-    _ignore_closed_loops()
     reason = (str(error).splitlines() or [repr(error)])[0]
     reason = reason.split(" [", 1)[0].split(": <", 1)[0][:200]
     raise Damaged(f"{where} cannot be read: {reason}") from None
