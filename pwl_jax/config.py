@@ -13,7 +13,7 @@ def default_config() -> ConfigDict:
   config = ConfigDict()
   config.seed = 0
   # What to do, in this order; stages that are complete are skipped.
-  config.stages = "teacher,student_plain,student_kd,distill,evaluate"
+  config.stages = "teacher,student_plain,student_kd,distill,evaluate,export"
   config.parallel = "pmap"  # Or "shard_map".
   config.steps_per_call = 1  # Steps in one dispatch.
   config.log_every = 50  # Steps.

@@ -6,21 +6,26 @@ to exactly these, and is written anew when one of them has changed; the old one
 stays until the new one is whole.
 """
 
+import functools
 import pathlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+
+import jax
 
 from pwl_jax import evaluated, trained, workdirs
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.manifest import Composition, Input
-from pwl_jax.bundle.write import write_bundle
+from pwl_jax.bundle.write import check_platforms, write_bundle
 from pwl_jax.context import Context
 from pwl_jax.data.stream import Stream
 from pwl_jax.evaluation import improvements
+from pwl_jax.evaluation.progress import passed_on
 from pwl_jax.method.checks import check_choice
 from pwl_jax.report.results import read
 from pwl_jax.training import distributed
 from pwl_jax.training.artefacts import load_result
+from pwl_jax.training.session import Session
 
 NAME = "export"
 BUNDLE = "bundle"
@@ -51,6 +56,7 @@ def _identity(context: Context) -> dict[str, Any]:
 
 def check(context: Context, name: str, before: Collection[str]):
   check_choice("export.format", context.export_format, manifests.STORES)
+  check_platforms(context.export_platforms)
   there = {*trained.current(context), *before}
   if evaluated.is_current(context, evaluated.NAME):
     there.add(evaluated.NAME)
@@ -95,7 +101,7 @@ def _write(
   found: improvements.Improvements,
 ):
   measured = read(evaluated.results_path(context))
-  data = context.session.data
+  session, data = context.session, context.session.data
   streamed = isinstance(data.dataset.train, Stream)
   write_bundle(
     directory,
@@ -122,4 +128,19 @@ def _write(
     config={**context.fields, OF: _identity(context)},
     store=context.export_format,
     platforms=context.export_platforms,
+    watch=functools.partial(_watched, session),
+  )
+
+
+def _watched(session: Session, tasks: Sequence[Any]) -> Iterator[Any]:
+  """Whether to end, several processes could only decide together."""
+  checks = {}
+  if jax.process_count() == 1:
+    checks["check"] = session.request.check
+  return passed_on(
+    tasks,
+    len(tasks),
+    title=f"{NAME}: programs",
+    console=session.console,
+    **checks,
   )

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import stages, trained
+from pwl_jax.bundle import manifest as manifests
 from pwl_jax.training.artefacts import load_result
 from pwl_jax.training.interruption import Request
 from tests.toy_sets import write_set
@@ -121,6 +122,8 @@ def test_two_steps_of_every_stage(
   stages.run(config, tmp_path)
   for stage in trained.TRAININGS:
     assert load_result(tmp_path / stage)["steps"] == 2
+  cut = manifests.read(tmp_path / "bundle").input.resize
+  assert cut == ("centre" if name == "imagenet" else "exact")
 
 
 @pytest.mark.parametrize(

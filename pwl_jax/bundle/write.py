@@ -7,7 +7,7 @@ one rename.
 
 import hashlib
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -45,6 +45,7 @@ def write_bundle(
   config: Mapping[str, Any],
   store: str = "orbax",
   platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
+  watch: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> Manifest:
   """Writes it whole or not at all, over an older one if there is one.
 
@@ -64,12 +65,14 @@ def write_bundle(
     config: what it was made with, to be shown.
     store: "orbax" or "safetensors".
     platforms: that the programs are to run on, this machine's among them.
+    watch: passes on what is to be done, and sees how far it is.
   """
   directory = pathlib.Path(directory)
   check_choice("store", store, manifests.STORES)
   _check_place(directory)
   _check_description(swapnet, input, class_names, [*compositions, *ladder])
-  _check_process(platforms)
+  _check_process()
+  check_platforms(platforms)
   variables = dict(variables)
   variables["converters"] = improvements.converters or variables["converters"]
   variables = jax.tree.map(_on_host, variables)
@@ -81,7 +84,7 @@ def write_bundle(
     (task.piece, task.role): programs.export_program(
       task, pieces[task.piece], platforms
     )
-    for task in programs.tasks(served, pieces, input=input, exact=exact)
+    for task in watch(programs.tasks(served, pieces, input=input, exact=exact))
   }
   programs.check_programs(swapnet, variables, pieces, exported, input=input)
   pieces |= _calibration(improvements)
@@ -253,9 +256,13 @@ def _check_description(
     compositions_of.validate(word, swapnet.num_units)
 
 
-def _check_process(platforms: Sequence[str]):
+def _check_process():
   if jax.process_index():
     raise ValueError("a bundle is written by the first process of a run alone")
+
+
+def check_platforms(platforms: Sequence[str]):
+  """Raises unless this machine's is among them."""
   here = export.default_export_platform()
   if here not in platforms:
     raise ValueError(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -24,16 +25,26 @@ def make_watch(
   """Returns watch(what) -> passes batches on, and ends where it is asked to."""
 
   def watch(what: str) -> Callable[[Batches], Iterable]:
-    return lambda batches: _passed_on(
-      f"{name}: {what}", batches, console, request
+    return lambda batches: passed_on(
+      batches,
+      batches.count,
+      title=f"{name}: {what}",
+      console=console,
+      check=request.check,
     )
 
   return watch
 
 
-def _passed_on(
-  title: str, batches: Batches, console: Console, request: Request
-) -> Iterator:
+def passed_on(
+  things: Iterable[Any],
+  count: int,
+  *,
+  title: str,
+  console: Console,
+  check: Callable[[str], None] = lambda where: None,
+) -> Iterator[Any]:
+  """The same things, of which there are so many; `check` may end them."""
   columns = (
     TextColumn("{task.description}"),
     BarColumn(bar_width=20),
@@ -51,11 +62,11 @@ def _passed_on(
   with Progress(
     *columns, console=console, transient=True, disable=not alive
   ) as progress:
-    task = progress.add_task(title, total=batches.count)
-    for done, batch in enumerate(batches, start=1):
-      request.check(f"in {title}")
-      yield batch
+    task = progress.add_task(title, total=count)
+    for done, thing in enumerate(things, start=1):
+      check(f"in {title}")
+      yield thing
       progress.advance(task)
       if time.monotonic() - told > QUIET:
         told = time.monotonic()
-        tell(f"{title}, {done}/{batches.count}")
+        tell(f"{title}, {done}/{count}")

@@ -24,6 +24,7 @@ from pwl_jax.runtime.errors import BudgetExceeded, Closed
 from pwl_jax.runtime.events import Event, EventLog
 from pwl_jax.runtime.executables import Cache, default_folder
 from pwl_jax.runtime.holdings import Holdings, Pace
+from pwl_jax.runtime.images import Images
 from pwl_jax.runtime.programs import Program
 from pwl_jax.runtime.snapshot import Snapshot, Step, bucket
 from pwl_jax.runtime.upgrade import Upgrade
@@ -76,8 +77,12 @@ class Model:
   def manifest(self):
     return self._bundle.manifest
 
-  def __call__(self, images: np.ndarray) -> np.ndarray:
-    """uint8[b, h, w, c] -> float32[b, classes] by what is served now."""
+  def __call__(self, images: Images) -> np.ndarray:
+    """uint8[b, h, w, c] -> float32[b, classes] by what is served now.
+
+    Where the networks were trained on images of many sizes, these may have
+    other sizes too, or be a list of images of several.
+    """
     return self._present()(images)
 
   @contextlib.contextmanager
@@ -223,7 +228,7 @@ class Model:
     return Snapshot(
       word,
       steps,
-      image=self.manifest.input.image,
+      input=self.manifest.input,
       device=self._device,
       seen=self._seen,
     )

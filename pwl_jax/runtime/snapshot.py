@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from pwl_jax.bundle.manifest import Input
+from pwl_jax.runtime.images import Images, as_batch
 from pwl_jax.runtime.programs import Program
 
 LARGEST = 256  # Images at once; more are answered in parts.
@@ -31,18 +33,18 @@ class Snapshot:
     composition: str,
     steps: Sequence[Step],
     *,
-    image: tuple[int, ...],
+    input: Input,
     device: jax.Device,
     seen: set[int],
   ):
     self.composition = composition
-    self._steps, self._image = tuple(steps), image
+    self._steps, self._input = tuple(steps), input
     self._device = device
     self._seen = seen  # Batch sizes; those of a model share them.
 
-  def __call__(self, images: np.ndarray) -> np.ndarray:
+  def __call__(self, images: Images) -> np.ndarray:
     """uint8[b, h, w, c] -> float32[b, classes]; any b."""
-    images = check_images(images, self._image)
+    images = as_batch(images, self._input)
     answers = [
       self._answer(images[start : start + LARGEST])
       for start in range(0, len(images), LARGEST)
@@ -52,7 +54,7 @@ class Snapshot:
   def warm(self):
     """Compiles what is not yet compiled for the batch sizes that were seen."""
     for size in sorted(self._seen):
-      x = jax.ShapeDtypeStruct((size, *self._image), np.uint8)
+      x = jax.ShapeDtypeStruct((size, *self._input.image), np.uint8)
       for step in self._steps:
         x = step.program.warm(step.names, step.leaves, x)
 
@@ -60,7 +62,7 @@ class Snapshot:
     size = bucket(len(images))
     self._seen.add(size)
     if size > len(images):
-      padding = [(0, size - len(images))] + [(0, 0)] * len(self._image)
+      padding = [(0, size - len(images)), *[(0, 0)] * (images.ndim - 1)]
       padded = np.pad(images, padding)
     else:
       padded = images
@@ -76,16 +78,3 @@ class Snapshot:
 def bucket(count: int) -> int:
   """The next power of two: few programs serve all batch sizes."""
   return 1 << max(0, count - 1).bit_length()
-
-
-def check_images(images: np.ndarray, image: tuple[int, ...]) -> np.ndarray:
-  """The batch as it is needed; raises where it is something else."""
-  images = np.asarray(images)
-  if images.dtype != np.uint8 or images.shape[1:] != tuple(image):
-    raise ValueError(
-      f"images are {images.dtype}{list(images.shape)}; give a batch of pixels "
-      f"as they come, uint8[b, {', '.join(map(str, image))}]"
-    )
-  if not len(images):
-    raise ValueError("the batch has no images; give at least one")
-  return images

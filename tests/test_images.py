@@ -1,0 +1,86 @@
+"""What a request may bring: pixels of the size, or of any that is cut to it."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from pwl_jax.bundle.manifest import Input
+from pwl_jax.data import views
+from pwl_jax.runtime import open_model
+from pwl_jax.runtime.images import as_batch
+from tests.bundle_cases import DEVIATION, MEAN, trained
+from tests.cases import assert_close
+
+
+def taken(*, channels=3, resize="centre"):
+  return Input((16, 16, channels), (0.5,) * channels, (0.2,) * channels, resize)
+
+
+def drawn(*shape):
+  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_other_sizes_are_cut_as_the_evaluation_does(channels):
+  images = [drawn(24, 17, channels), drawn(16, 16, channels), drawn(9, 40, 1)]
+  images = images[: 2 + (channels == 1)]
+  batch = as_batch(images, taken(channels=channels))
+  assert batch.dtype == np.uint8
+  assert batch.shape == (len(images), 16, 16, channels)
+  np.testing.assert_array_equal(batch[1], images[1])
+  pixels = images[0].squeeze()
+  view = views.centre_view(Image.fromarray(pixels), 16, channels=channels)
+  np.testing.assert_array_equal(batch[0], view)
+
+
+def test_a_batch_of_one_other_size_and_images_of_pillow():
+  images = drawn(3, 24, 20, 3)
+  batch = as_batch(images, taken())
+  opened = [Image.fromarray(image) for image in images]
+  np.testing.assert_array_equal(batch, as_batch(opened, taken()))
+  assert batch.shape == (3, 16, 16, 3)
+
+
+@pytest.mark.parametrize("resize", ["exact", "centre"])
+def test_a_batch_of_the_size_is_taken_as_it_is(resize):
+  images = drawn(2, 16, 16, 3)
+  assert as_batch(images, taken(resize=resize)) is images
+  for other in (list(images), jnp.asarray(images)):
+    batch = as_batch(other, taken(resize=resize))
+    np.testing.assert_array_equal(batch, images)
+
+
+@pytest.mark.parametrize(
+  "images,message",
+  [
+    (drawn(16, 16, 3), r"uint8\[b, h, w, 3\]"),
+    (drawn(2, 20, 20, 1), r"uint8\[b, h, w, 3\]"),
+    (np.zeros((2, 20, 20, 3)), r"float64\[2, 20, 20, 3\].*uint8"),
+    (drawn(2, 0, 20, 3), "give pixels"),
+    ([drawn(20, 20, 3), drawn(20, 20)], r"uint8\[20, 20\].*uint8\[h, w, 3\]"),
+    (drawn(0, 20, 20, 3), "no images"),
+    ([], "no images"),
+    (7, "give pixels"),
+  ],
+)
+def test_what_cannot_be_cut_is_refused(images, message):
+  with pytest.raises(ValueError, match=message):
+    as_batch(images, taken())
+
+
+def test_a_model_whose_networks_saw_many_sizes(tmp_path):
+  case = trained("tiny_vgg")
+  shape = case.swapnet.teacher.input_shape
+  case.write(
+    tmp_path / "bundle",
+    input=Input(shape, MEAN, DEVIATION, "centre"),
+    store="safetensors",
+    platforms=("cpu",),
+  )
+  images = [drawn(30, 20, 3), drawn(12, 19, 3)]
+  seen = np.stack(
+    [views.centre_view(Image.fromarray(i), shape[0]) for i in images]
+  )
+  with open_model(tmp_path / "bundle", cache_dir=tmp_path / "cache") as model:
+    assert_close(model(images), case.golden(seen, "SSS"), 1e-4)
