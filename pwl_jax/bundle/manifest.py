@@ -42,8 +42,12 @@ class Leaf(NamedTuple):
   sha256: str  # Of its bytes, row by row.
 
   @property
+  def itemsize(self) -> int:
+    return itemsize(self.dtype)
+
+  @property
   def nbytes(self) -> int:
-    return math.prod(self.shape) * itemsize(self.dtype)
+    return math.prod(self.shape) * self.itemsize
 
 
 class Piece(NamedTuple):

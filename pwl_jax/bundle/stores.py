@@ -92,12 +92,17 @@ def _orbax(
     _check_form(array.dtype.name, array.shape, leaves[name])
     return array
 
+  found: dict[str, np.ndarray] = {}
+
   def blocks():
-    for name in leaves:
+    for name, leaf in leaves.items():
       with contextlib.suppress(Damaged):  # `read` meets it again.
         array = array_of(name)
+        found[name] = empty(leaf)
+        memory = ts.array(found[name], copy=False, write=True, context=context)
         for part in _parts(array):
-          yield name, part, array[part].read()
+          block = memory[part]
+          yield name, block.size * leaf.itemsize, block.write(array[part])
 
   coming = blocks()
   ahead = collections.deque(itertools.islice(coming, AHEAD))
@@ -108,14 +113,13 @@ def _orbax(
 
   def read(name: str, leaf: Leaf, pace: Pace) -> np.ndarray:
     array_of(name)
-    found = empty(leaf)
     while ahead and ahead[0][0] != name:  # Of one that failed half-way.
       taken()
     while ahead and ahead[0][0] == name:
-      _, part, block = taken()
-      found[part] = block = _result(block)
-      pace(block.nbytes)
-    return found
+      _, nbytes, written = taken()
+      _result(written)
+      pace(nbytes)
+    return found.pop(name)
 
   yield read
 

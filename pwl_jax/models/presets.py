@@ -171,6 +171,14 @@ PRESETS: dict[str, Preset] = {
     image=(224, 224, 3),
     num_classes=1000,
   ),
+  "vit_base_tiny": Preset(
+    build=vit,
+    common=dict(num_layers=12, layers_per_unit=2, norm_epsilon=1e-6),
+    teacher=Size(86_567_656, **_shape(768)),
+    student=Size(5_717_416, **_shape(192)),
+    image=(224, 224, 3),
+    num_classes=1000,
+  ),
   "vit_cifar": Preset(
     build=vit,
     common=dict(patch=4),
