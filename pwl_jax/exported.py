@@ -15,12 +15,15 @@ import jax
 
 from pwl_jax import evaluated, trained, workdirs
 from pwl_jax.bundle import manifest as manifests
+from pwl_jax.bundle import ours
 from pwl_jax.bundle.manifest import Composition, Input
-from pwl_jax.bundle.write import check_platforms, write_bundle
+from pwl_jax.bundle.verify import verify
+from pwl_jax.bundle.write import write_bundle
 from pwl_jax.context import Context
 from pwl_jax.data.stream import Stream
 from pwl_jax.evaluation import improvements
 from pwl_jax.evaluation.progress import passed_on
+from pwl_jax.exporting.checks import check_platforms
 from pwl_jax.method.checks import check_choice
 from pwl_jax.report.results import read
 from pwl_jax.training import distributed
@@ -32,17 +35,22 @@ BUNDLE = "bundle"
 READS = ("export.",)
 NEEDS = ("teacher", "distill", evaluated.NAME)
 OF = "made_of"  # In the config of a bundle.
+# Paths of the machine it was made on, which say nothing on another one.
+LOCAL = ("data.data_dir", "data.cache_dir", "imported.path")
 
 
 def is_current(context: Context, name: str) -> bool:
-  """Whether it was written from exactly what is there."""
+  """Whether it was written from exactly what is there, and all of it is."""
+  directory = context.workdir / BUNDLE
   try:
-    found = manifests.read(context.workdir / BUNDLE)
+    found = manifests.read(directory)
   except (OSError, ValueError):
     return False
-  return evaluated.is_current(context, evaluated.NAME) and found.config.get(
-    OF
-  ) == _identity(context)
+  return (
+    evaluated.is_current(context, evaluated.NAME)
+    and found.config.get(OF) == _identity(context)
+    and not verify(directory)
+  )
 
 
 def _identity(context: Context) -> dict[str, Any]:
@@ -56,7 +64,11 @@ def _identity(context: Context) -> dict[str, Any]:
 
 def check(context: Context, name: str, before: Collection[str]):
   check_choice("export.format", context.export_format, manifests.STORES)
-  check_platforms(context.export_platforms)
+  try:
+    check_platforms(context.export_platforms)
+  except ValueError as error:
+    raise ValueError(f"config.export.platforms: {error}") from None
+  ours.check(context.workdir / BUNDLE)
   there = {*trained.current(context), *before}
   if evaluated.is_current(context, evaluated.NAME):
     there.add(evaluated.NAME)
@@ -125,7 +137,10 @@ def _write(
       for word, composition in measured["compositions"].items()
     },
     ladder=measured["ladders"]["planned"]["rungs"],
-    config={**context.fields, OF: _identity(context)},
+    config={
+      **{n: v for n, v in context.fields.items() if n not in LOCAL},
+      OF: _identity(context),
+    },
     store=context.export_format,
     platforms=context.export_platforms,
     watch=functools.partial(_watched, session),

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import json
 import pathlib
 import shutil
 
@@ -21,6 +22,7 @@ from pwl_jax.method import composition as compositions
 from pwl_jax.method.swapnet import SwapNet
 from tests.cases import Case, draw
 
+PROGRAM = b"nobody runs it"
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
 
@@ -94,7 +96,7 @@ def copied(directory, tmp_path):
 
 
 def handmade(directory, store, pieces):
-  """A bundle of arrays alone: without programs, and made at once."""
+  """A bundle of arrays, whose programs do nothing: it is made at once."""
   directory.mkdir()
   storing.store(directory, store, pieces)
   files = {
@@ -102,30 +104,49 @@ def handmade(directory, store, pieces):
     for path in directory.rglob("*")
     if path.is_file()
   }
+  num_units = sum(name.startswith("student/") for name in pieces)
+  units = [f"{role}/unit{i}" for role in compositions.ROLES.values()
+           for i in range(num_units)]  # fmt: skip
+  (directory / "programs").mkdir()
+  for unit in units:
+    (directory / manifests.program_file(unit, "run")).write_bytes(PROGRAM)
   described = {
     name: Piece(
       {
         leaf: Leaf(str(array.dtype), array.shape, sha256(array.tobytes()))
-        for leaf, array in leaves.items()
+        for leaf, array in pieces.get(name, {}).items()
       },
-      {},
+      {"run": sha256(PROGRAM)} if name in units else {},
     )
-    for name, leaves in pieces.items()
+    for name in [*pieces, *(unit for unit in units if unit not in pieces)]
   }
   manifest = Manifest(
-    num_units=1,
+    num_units=num_units,
     input=Input((1, 1, 1), (0.5,), (0.25,), "exact"),
     class_names=("a", "b"),
     store=store,
     pieces=described,
     compositions={},
-    ladder=(),
+    ladder=tuple(compositions.prefix(num_units)),
     config={},
     versions={"pwl_jax": "0", "jax": "0"},
     platforms=("cpu",),
     files=files,
   )
   (directory / manifests.NAME).write_text(manifests.to_json(manifest))
+  return directory
+
+
+def rewritten(directory, change):
+  """The same with a manifest that was changed, and whose digest is right."""
+  path = directory / manifests.NAME
+  fields = json.loads(path.read_text())
+  version = fields.pop("format")
+  change(fields)
+  fields = {"format": version, **fields, "sha256": "0" * 64}
+  written = json.dumps(fields)
+  head, _, tail = written.rpartition("0" * 64)
+  path.write_text(head + sha256(written.encode()) + tail)
   return directory
 
 

@@ -115,11 +115,12 @@ def test_bytes_of_a_composition_are_those_of_what_it_runs_on(case, bundle):
   }
   for word in ("SSS", "TSS", "TST"):
     used = [manifest.unit(letter, i) for i, letter in enumerate(word)]
-    used += [
-      manifest.boundary(i) for i in (0, 1) if word[i] != word[i + 1]
-    ]  # fmt: skip
+    used += [manifest.boundary(i) for i in (0, 1) if word[i] != word[i + 1]]
+    if manifest.compositions[word].calibrated:
+      used += [manifest.node(word[:i]) for i in (2, 3)]
     known = [sizes[name] for name in used if name]
     assert manifest.compositions[word].nbytes == sum(known)
+    assert manifest.bytes_of(word) == sum(known)
 
 
 def test_what_a_composition_needs_is_named_in_order(tmp_path_factory):

@@ -1,6 +1,7 @@
 """Whatever happens to the files of a bundle, nobody gets a wrong weight."""
 
 import json
+import os
 import pathlib
 import shutil
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from pwl_jax.bundle import manifest as manifests
+from pwl_jax.bundle import reading
 from pwl_jax.bundle.__main__ import main
 from pwl_jax.bundle.reading import Damaged, open_bundle
 from pwl_jax.bundle.verify import verify
@@ -17,6 +19,7 @@ from tests.bundle_cases import (
   copied,
   flip,
   handmade,
+  rewritten,
   written,
 )
 
@@ -31,6 +34,7 @@ def two_units(seed=0):
       # Large and small arrays take different ways.
       "params/large/kernel": rng.normal(size=(300, 600)).astype(np.float32),
       "params/small/bias": rng.normal(size=9).astype(np.float32),
+      "batch_stats/a/mean": rng.normal(size=3).astype(np.float32),
     }
     for i in range(2)
   } | {"calibration/TS": {"batch_stats/a/mean": np.ones(3, np.float32)}}
@@ -122,7 +126,8 @@ def test_arrays_of_another_form_are_caught(directory, tmp_path):
   pieces["student/unit1"]["params/small/bias"] = np.zeros(9, np.float16)
   store = manifests.read(directory).store
   other = handmade(tmp_path / "other", store, pieces)
-  described = manifests.read(other)._replace(files={})
+  described = manifests.read(other)
+  described = described._replace(files=manifests.read(directory).files)
   (directory / manifests.NAME).write_text(manifests.to_json(described))
   bundle = open_bundle(directory)
   with pytest.raises(Damaged, match=r"\[300, 600\], not float32\[600, 300\]"):
@@ -218,7 +223,7 @@ def test_nothing_that_lies_in_a_bundle_is_mapped(directory):
 def test_the_commands(directory, capsys, monkeypatch):
   monkeypatch.setenv("COLUMNS", "100")
   assert main(["verify", str(directory)]) == 0
-  assert "is whole: 5 arrays of 3 pieces" in capsys.readouterr().out
+  assert "is whole: 7 arrays of 5 pieces" in capsys.readouterr().out
   path = files_of(directory, "student/unit1")[-1]
   with broken(path, "deleted"):
     assert main(["verify", str(directory)]) == 1
@@ -242,3 +247,133 @@ def test_the_page(tmp_path_factory, capsys, monkeypatch):
       li for li in page.splitlines() if li.strip().startswith(f"{word} ")
     )
     assert f"{100 * found.test:.2f} %" in line
+
+
+SPECIAL = {
+  "pipe": lambda path: os.mkfifo(path),
+  "device": lambda path: path.symlink_to("/dev/zero"),
+  "folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_no_regular_file_is_never_read(directory, kind):
+  """A pipe would wait for ever, a device never end."""
+  bundle = open_bundle(directory)
+  program = directory / manifests.program_file("student/unit0", "run")
+  weights = files_of(directory, "student/unit1")
+  for path in (program, *weights):
+    before = path.read_bytes()
+    path.unlink()
+    SPECIAL[kind](path)
+    with pytest.raises(Damaged, match=f"{path} is no regular file"):
+      if path == program:
+        bundle.program_bytes("student/unit0")
+      else:
+        bundle.leaves("student/unit1")
+    assert any(f"{path} is no regular file" in li for li in verify(directory))
+    path.rmdir() if kind == "folder" else path.unlink()
+    path.write_bytes(before)
+  (directory / manifests.NAME).unlink()
+  SPECIAL[kind](directory / manifests.NAME)
+  with pytest.raises(Damaged, match="is no regular file"):
+    open_bundle(directory)
+
+
+def test_links_to_files_are_followed(directory, tmp_path):
+  path = files_of(directory, "student/unit1")[0]
+  path.rename(tmp_path / "elsewhere")
+  path.symlink_to(tmp_path / "elsewhere")
+  assert verify(directory) == []
+
+
+def test_what_is_far_too_large_is_not_read(directory, monkeypatch):
+  bundle = open_bundle(directory)
+  monkeypatch.setattr(reading, "MOST_PROGRAM", 3)
+  with pytest.raises(Damaged, match="at most 3 are read"):
+    bundle.program_bytes("student/unit0")
+  monkeypatch.setattr(manifests, "MOST_BYTES", 100)
+  with pytest.raises(Damaged, match="at most 100 are read"):
+    open_bundle(directory)
+
+
+@pytest.mark.parametrize(
+  "entry",
+  [
+    {"data_offsets": [0, 10**30]},
+    {"data_offsets": [10**30, 10**30 + 36]},
+    {"data_offsets": [-36, 0]},
+    {"data_offsets": [float("inf"), float("inf")]},
+    {"data_offsets": [0.0, 36.0]},
+    {"data_offsets": [36, 0]},
+    {"data_offsets": 36},
+    {"shape": 9},
+    {"shape": [9.0]},
+    {"dtype": ["F32"]},
+  ],
+)
+def test_a_header_that_lies_is_caught(tmp_path, entry):
+  directory = handmade(tmp_path / "bundle", "safetensors", two_units())
+  path = place_of(directory, "student/unit0")
+  written = path.read_bytes()
+  length = int.from_bytes(written[:8], "little")
+  header = json.loads(written[8 : 8 + length])
+  header["params/small/bias"] |= entry
+  changed = json.dumps(header).encode()
+  size = len(changed).to_bytes(8, "little")
+  path.write_bytes(size + changed + written[8 + length :])
+  with pytest.raises(Damaged, match=r"small/bias of student/unit0"):
+    open_bundle(directory).leaves("student/unit0")
+
+
+def test_files_that_nobody_wrote_are_named(directory):
+  for name in ("weights/more", "programs/old.bin", "calibration/deep/x"):
+    path = directory / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    assert verify(directory) == [f"{path} is not in the manifest"]
+    path.unlink()
+  (directory / "NOTES.md").write_text("Nothing that is served.")
+  assert verify(directory) == []
+
+
+def test_verify_tells_what_it_reads(directory):
+  told = []
+  verify(directory, told.append)
+  manifest = manifests.read(directory)
+  assert {*manifest.pieces, *manifest.files} <= set(told)
+
+
+def test_nothing_from_a_file_is_obeyed_by_the_terminal(directory, capsys):
+  def change(fields):
+    fields["class_names"] = ["\x1b[31mred\x1b[2J", "\u202eb\n\x07\x9b"]
+    fields["config"] = {"model.preset": "\x1b]0;title\x07"}
+    leaves = fields["pieces"]["student/unit0"]["leaves"]
+    leaves["\x1b[5mblink"] = leaves.pop("params/small/bias")
+
+  rewritten(directory, change)
+  assert main(["inspect", str(directory)]) == 0
+  assert main(["verify", str(directory)]) == 1
+  captured = capsys.readouterr()
+  assert "red" in captured.out and "blink" in captured.out
+  for letter in "\x1b\x07\x9b\u202e":
+    assert letter not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 100])
+def test_numbers_stay_whole_on_narrow_terminals(
+  tmp_path_factory, capsys, monkeypatch, width
+):
+  monkeypatch.setenv("COLUMNS", str(width))
+  whole = written(tmp_path_factory, "tiny_vit", "safetensors")
+  assert main(["inspect", str(whole)]) == 0
+  page = capsys.readouterr().out
+  lines = page[page.index("Compositions") :].splitlines()
+  manifest = manifests.read(whole)
+  for word, found in manifest.compositions.items():
+    (line,) = (li for li in lines if li.strip().startswith(f"{word} "))
+    shown = f"{100 * found.valid:.2f} %"
+    assert shown in line or (width < 50 and "%" not in line)
+    assert len(line) <= width
+  (header,) = (li for li in lines if li.strip().startswith("composition"))
+  assert ("held out" in header) == ("50.00 %" in " ".join(lines))

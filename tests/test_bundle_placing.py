@@ -1,17 +1,20 @@
 """A bundle is there whole or not at all, whenever its writer dies."""
 
+import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from pwl_jax.bundle import manifest as manifests
-from pwl_jax.bundle import placing
+from pwl_jax.bundle import placing, storing
 from pwl_jax.bundle.verify import verify
-from tests.bundle_cases import handmade, trained
+from tests.bundle_cases import handmade
 from tests.test_bundle_faults import two_units
 
 # Writes a bundle, and then another over it. Each time, as it begins to touch
@@ -52,7 +55,7 @@ def state():
 
 
 @contextlib.contextmanager
-def replacing(place):
+def replacing(place, *check):
   reader, writer = os.pipe()
   if not os.fork():
     put = placing._put
@@ -62,7 +65,7 @@ def replacing(place):
       put(*places)
 
     placing._put = noted
-    with really(practice) as temporary:
+    with really(practice, *check) as temporary:
       watch(None)
       yield temporary
     os._exit(0)
@@ -74,14 +77,14 @@ def replacing(place):
     if not child:
       if k in anywhere:  # Also while it clears away what others left.
         watch(k)
-      with really(place) as temporary:
+      with really(place, *check) as temporary:
         if k not in anywhere:
           watch(k)
         yield temporary
       os._exit(0)
     _, status = os.waitpid(child, 0)
     found.append((k, os.WTERMSIG(status), *state()))
-  with really(place) as temporary:
+  with really(place, *check) as temporary:
     yield temporary
 
 
@@ -202,14 +205,122 @@ def test_a_writer_that_lives_is_left_alone(tmp_path):
   assert list(tmp_path.iterdir()) == [directory]
 
 
-def test_what_is_no_bundle_is_not_written_over(tmp_path):
-  precious = tmp_path / "home" / "letter"
-  precious.parent.mkdir()
-  precious.write_text("dear")
-  for place in (precious, precious.parent):
-    with pytest.raises(ValueError, match="is no bundle"):
-      trained("tiny_vit").write(place)
-  assert precious.read_text() == "dear"
+def refuse_letters(directory):
+  if (directory / "letter").exists():
+    raise ValueError("a letter")
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_became_something_else_is_put_back(
+  tmp_path, monkeypatch, there, exchanges
+):
+  """In the last moment, behind every other check."""
+  directory = tmp_path / "bundle"
+  if there:
+    put(directory, "old")
+  if not exchanges:
+    monkeypatch.setattr(placing, "_exchange", lambda a, b: False)
+  really = placing._put
+
+  def late(*arguments):
+    directory.mkdir(exist_ok=True)
+    (directory / "letter").write_text("dear")
+    return really(*arguments)
+
+  monkeypatch.setattr(placing, "_put", late)
+  with (
+    pytest.raises(ValueError, match="a letter"),
+    placing.replacing(directory, refuse_letters) as temporary,
+  ):
+    (temporary / manifests.NAME).write_text("new")
+  assert (directory / "letter").read_text() == "dear"
+  assert (directory / manifests.NAME).exists() == there
+  assert list(tmp_path.iterdir()) == [directory]
+
+
+def test_what_is_made_between_looking_and_moving_is_put_back(
+  tmp_path, monkeypatch
+):
+  directory = tmp_path / "bundle"
+  rename = type(directory).rename
+
+  def late(self, target):
+    if not directory.exists():
+      directory.mkdir()
+      (directory / "letter").write_text("dear")
+    return rename(self, target)
+
+  monkeypatch.setattr(type(directory), "rename", late)
+  with (
+    pytest.raises(ValueError, match="a letter"),
+    placing.replacing(directory, refuse_letters),
+  ):
+    pass
+  assert (directory / "letter").read_text() == "dear"
+  assert list(tmp_path.iterdir()) == [directory]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_there_are_no_locks_it_goes_on_without(
+  tmp_path, monkeypatch, number
+):
+  def no_locks(*arguments):
+    raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(placing.fcntl, "flock", no_locks)
+  directory = tmp_path / "bundle"
+  with placing.replacing(directory) as slow:
+    put(directory, "quick")  # Who cannot tell who lives, clears nobody.
+    (slow / manifests.NAME).write_text("slow")
+  assert (directory / manifests.NAME).read_text() == "slow"
+  dead = tmp_path / ".bundle.new-0"
+  dead.mkdir()
+  os.utime(dead, (0, 0))
+  put(directory, "newer")
+  assert list(tmp_path.iterdir()) == [directory]
+
+
+def test_it_does_not_try_for_ever(tmp_path, monkeypatch):
+  def always_locked(*arguments):
+    raise BlockingIOError(errno.EWOULDBLOCK, "locked")
+
+  monkeypatch.setattr(placing.fcntl, "flock", always_locked)
+  monkeypatch.setattr(placing, "_TRIES", 3)
+  with pytest.raises(OSError, match="3 directories"):
+    put(tmp_path / "bundle", "new")
+  assert len(list(tmp_path.iterdir())) <= 3
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_directories_that_cannot_be_synced_alone_are_no_fault(
+  tmp_path, monkeypatch, number
+):
+  def sync(handle):
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+      raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(placing.os, "fsync", sync)
+  if number == errno.EIO:
+    with pytest.raises(OSError):
+      put(tmp_path / "bundle", "new")
+    assert list(tmp_path.iterdir()) == []
+  else:
+    put(tmp_path / "bundle", "new")
+    assert (tmp_path / "bundle" / manifests.NAME).exists()
+
+
+def test_an_orbax_save_that_fails_leaves_nothing(tmp_path):
+  """Its threads would go on, and make again what was cleared away."""
+  pieces = two_units()
+  pieces["student/unit0"]["params/empty"] = np.zeros((0, 3), np.float32)
+  for _ in range(3):
+    with (
+      pytest.raises(OSError, match="cannot be written"),
+      placing.replacing(tmp_path / "bundle") as temporary,
+    ):
+      storing.store(temporary, "orbax", pieces)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_to_a_bundle_stays_a_link(tmp_path):

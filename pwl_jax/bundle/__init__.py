@@ -1,13 +1,17 @@
 """The bundle: a directory that a trained swap network is served from.
 
-  manifest  what lies in a bundle, and what every array of it was
+  parts     what a bundle consists of
+  manifest  what lies in one, and what every array of it was
   reading   pieces and programs out of a bundle, verified
   verify    whether everything in it is what was written
   inspect   a page on it for the terminal
   write     a bundle from a trained swap network
-  stores, storing    arrays off the disk, and onto it
-  placing            a directory that is there whole or not at all
-  names, text        leaves by their paths; JSON that people read
+  fields, valid, forms   what a manifest may say
+  stores, storing        arrays off the disk, and onto it
+  files                  regular files, and no others
+  placing, ours          a directory that is there whole or not at all, and
+                         what it may take the place of
+  names, text            leaves by their paths; text that people read
 
 A *piece* is what is stored, read and swapped alone: one unit of one network,
 the converter of a boundary, or the batch statistics of calibrated

@@ -8,12 +8,15 @@ not as it was written; its exit code is 1 then.
 """
 
 import argparse
+import contextlib
 import pathlib
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pwl_jax.bundle.manifest import read
 from pwl_jax.bundle.reading import open_bundle
+from pwl_jax.bundle.text import plain
 from pwl_jax.bundle.verify import verify
 
 
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   try:
     {"inspect": _inspect, "verify": _verify}[options.what](options.directory)
   except (ValueError, OSError) as error:
-    print(f"error: {error}", file=sys.stderr)
+    print(plain(f"error: {error}"), file=sys.stderr)
     return 1
   return 0
 
@@ -40,13 +43,15 @@ def _inspect(directory: pathlib.Path):
 
   from pwl_jax.bundle.inspect import page
 
-  Console(highlight=False).print(page(open_bundle(directory)))
+  console = Console(highlight=False)
+  console.print(page(open_bundle(directory), console))
 
 
 def _verify(directory: pathlib.Path):
-  wrong = verify(directory)
+  with _shown_on_terminal() as watch:
+    wrong = verify(directory, watch)
   for line in wrong:
-    print(line)
+    print(plain(line))
   if wrong:
     count = "one thing is" if len(wrong) == 1 else f"{len(wrong)} things are"
     raise ValueError(f"{count} not as they were written in {directory}")
@@ -57,6 +62,23 @@ def _verify(directory: pathlib.Path):
     f"{directory} is whole: {leaves} arrays of {len(pieces)} pieces and "
     f"{programs} programs are as they were written"
   )
+
+
+@contextlib.contextmanager
+def _shown_on_terminal() -> Iterator[Callable[[str], None]]:
+  """What is read, on a line that is gone afterwards; nothing in a log."""
+  if not sys.stderr.isatty():
+    yield lambda name: None
+    return
+  width = shutil.get_terminal_size().columns - 1
+
+  def show(line: str):
+    print(f"\r\x1b[K{line[:width]}", end="", file=sys.stderr, flush=True)
+
+  try:
+    yield lambda name: show(plain(f"reading {name}"))
+  finally:
+    show("")
 
 
 if __name__ == "__main__":

@@ -8,27 +8,31 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import rich.box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal as size
 from rich.table import Table
 from rich.text import Text
 
 from pwl_jax.bundle.reading import Bundle
+from pwl_jax.bundle.text import plain
 from pwl_jax.method import composition as compositions
 
 MOST_ROWS = 32  # Of compositions; of more, only the rungs of the ladder.
 MOST_NAMES = 12  # Of classes.
+WIDEST = 1000  # Letters; no table has more.
 
 
-def page(bundle: Bundle) -> RenderableType:
+def page(bundle: Bundle, console: Console) -> RenderableType:
+  """As wide as the console; where it is narrow, tables have fewer columns."""
   manifest = bundle.manifest
-  parts: list[RenderableType] = [Text(str(bundle.directory), style="bold")]
+  directory = plain(str(bundle.directory))
+  parts: list[RenderableType] = [Text(directory, style="bold")]
   facts = Table.grid(padding=(0, 2))
   for name, value in _facts(bundle):
-    facts.add_row("", Text(name), Text(value))
-  parts += [facts, Text(), _units(bundle)]
+    facts.add_row("", Text(name), Text(plain(value)))
+  parts += [facts, Text(), _units(bundle, console)]
   if manifest.compositions:
-    parts.append(_compositions(bundle))
+    parts.append(_compositions(bundle, console))
   return Group(*parts)
 
 
@@ -57,7 +61,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
       yield name, str(manifest.config[name])
 
 
-def _units(bundle: Bundle) -> Table:
+def _units(bundle: Bundle, console: Console) -> Table:
   """The bytes of both networks, unit by unit, and of what lies between."""
   manifest = bundle.manifest
   letters = (compositions.STUDENT, compositions.TEACHER)
@@ -71,10 +75,10 @@ def _units(bundle: Bundle) -> Table:
     rows.append((str(i), *(_or_dash(nbytes, size) for nbytes in sizes)))
   rows.append(("all", *map(size, totals)))
   columns = ("unit", "student", "teacher", "converter behind it")
-  return _table("Units", columns, rows)
+  return _fitting(console, "Units", columns, rows)
 
 
-def _compositions(bundle: Bundle) -> Table:
+def _compositions(bundle: Bundle, console: Console) -> Table:
   manifest = bundle.manifest
   words = sorted(
     manifest.compositions,
@@ -94,12 +98,27 @@ def _compositions(bundle: Bundle) -> Table:
         size(found.nbytes),
         _or_dash(found.valid, _percent),
         _or_dash(found.test, _percent),
-        "its own" if found.calibrated else "trained",
         _or_dash(rung, str),
+        "its own" if found.calibrated else "trained",
       )
     )
-  columns = ("composition", "bytes", "held out", "test", "statistics", "rung")
-  return _table(title, columns, rows)
+  columns = ("composition", "bytes", "held out", "test", "rung", "statistics")
+  return _fitting(console, title, columns, rows)
+
+
+def _fitting(
+  console: Console,
+  title: str,
+  columns: Sequence[str],
+  rows: Sequence[Sequence[str]],
+) -> Table:
+  """Without the last columns, where they would break the numbers."""
+  boundless = console.options.update(width=WIDEST)
+  for count in range(len(columns), 1, -1):
+    table = _table(title, columns[:count], [row[:count] for row in rows])
+    if console.measure(table, options=boundless).maximum <= console.width:
+      return table
+  return _table(title, columns[:1], [row[:1] for row in rows])
 
 
 def _table(

@@ -14,28 +14,49 @@ import os
 import pathlib
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+
+Check = Callable[[pathlib.Path], object]
 
 _NEW, _OLD = "new", "old"
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE, AT_FDCWD of Linux.
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+_TRIES = 100
+_ABANDONED = 24 * 3600  # Seconds; where locks do not tell who lives.
+
+
+def _accept(directory: pathlib.Path):
+  """Whatever is there may be replaced."""
 
 
 @contextlib.contextmanager
-def replacing(directory: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Gives an empty directory, and puts what it then holds in its place."""
+def replacing(
+  directory: pathlib.Path, check: Check = _accept
+) -> Iterator[pathlib.Path]:
+  """Gives an empty directory, and puts what it then holds in its place.
+
+  `check` is given what would be replaced, and raises if it is to stay.
+  """
   directory = pathlib.Path(directory).resolve()
+  check(directory)
   directory.parent.mkdir(parents=True, exist_ok=True)
   _clear(directory)
   with _locked_beside(directory) as temporary:
+    made = temporary.stat().st_ino
     try:
       yield temporary
       _sync(temporary)
-      _put(temporary, directory)
-      _sync_one(directory.parent)
-    finally:
-      # What was made and failed; or what was there before.
-      shutil.rmtree(temporary, ignore_errors=True)
+      check(directory)
+      old = _put(temporary, directory, check)
+    except BaseException:
+      # By now something else may have its name, which is not ours to remove.
+      if temporary.exists() and temporary.stat().st_ino == made:
+        _remove(temporary)
+      raise
+    if old:
+      _remove(old)
+    _sync_one(directory.parent)
 
 
 def set_aside(directory: pathlib.Path) -> pathlib.Path | None:
@@ -47,15 +68,53 @@ def set_aside(directory: pathlib.Path) -> pathlib.Path | None:
   return found[-1] if found and not directory.exists() else None
 
 
-def _put(new: pathlib.Path, directory: pathlib.Path):
-  """Afterwards the old one, if there was any, is gone or where `new` was."""
-  if not directory.exists():
+def _put(
+  new: pathlib.Path, directory: pathlib.Path, check: Check
+) -> pathlib.Path | None:
+  """Puts it there; gives what had been there, to be removed."""
+  if _moved(new, directory):
+    return None
+  old = new if _exchange(new, directory) else _set_aside(new, directory)
+  try:
+    check(old)  # Until now it could have become something else.
+  except BaseException:
+    _put_back(new, old, directory)
+    raise
+  return old
+
+
+def _moved(new: pathlib.Path, directory: pathlib.Path) -> bool:
+  """To a place where nothing is."""
+  if directory.exists():
+    return False
+  try:
     new.rename(directory)
+  except OSError:
+    if directory.exists():  # Since a moment ago.
+      return False
+    raise
+  return True
+
+
+def _set_aside(new: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
+  """The same with two renames, and a moment without either."""
+  old = _name(directory, _OLD)
+  directory.rename(old)
+  try:
+    new.rename(directory)
+  except OSError:
+    old.rename(directory)
+    raise
+  return old
+
+
+def _put_back(new: pathlib.Path, old: pathlib.Path, directory: pathlib.Path):
+  """All three have the names that they had before."""
+  if old != new:
+    directory.rename(new)
+    old.rename(directory)
   elif not _exchange(new, directory):
-    old = _name(directory, _OLD)
-    directory.rename(old)
-    new.rename(directory)
-    shutil.rmtree(old, ignore_errors=True)
+    raise OSError(f"what was at {directory} lies at {new} now")
 
 
 def _exchange(a: pathlib.Path, b: pathlib.Path) -> bool:
@@ -77,36 +136,57 @@ def _clear(directory: pathlib.Path):
   if aside:
     aside.rename(directory)
   for path in [*_beside(directory, _NEW), *_beside(directory, _OLD)]:
-    with contextlib.suppress(OSError), _lock(path):
-      shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError), _lock(path) as locked:
+      if locked or time.time() - path.stat().st_mtime > _ABANDONED:
+        _remove(path)
 
 
 @contextlib.contextmanager
 def _locked_beside(directory: pathlib.Path) -> Iterator[pathlib.Path]:
   """A new directory; one who clears may just take it for a dead writer's."""
-  while True:
+  for _ in range(_TRIES):
     path = _name(directory, _NEW)
     path.mkdir()
     with contextlib.ExitStack() as stack:
       try:
         stack.enter_context(_lock(path))
-        mine = path.exists()
-      except OSError:
-        mine = False
-      if mine:
+      except (BlockingIOError, FileNotFoundError):
+        continue
+      if path.exists():
         yield path
         return
+  raise OSError(
+    f"{_TRIES} directories were made beside {directory}, and something removed "
+    "or locked each of them at once; see what else works there"
+  )
 
 
 @contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[None]:
-  """Of this process, while it lives; raises where another one has it."""
+def _lock(path: pathlib.Path) -> Iterator[bool]:
+  """Of this process, while it lives; raises where another one has it.
+
+  Some file systems have no locks: gives False there.
+  """
   handle = os.open(path, os.O_RDONLY)
   try:
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    yield
+    try:
+      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      locked = True
+    except BlockingIOError:
+      raise
+    except OSError:
+      locked = False
+    yield locked
   finally:
     os.close(handle)
+
+
+def _remove(directory: pathlib.Path):
+  """As far as possible; again while threads of a failed writer add to it."""
+  for _ in range(_TRIES):
+    shutil.rmtree(directory, ignore_errors=True)
+    if not os.path.lexists(directory):
+      return
 
 
 def _name(directory: pathlib.Path, kind: str) -> pathlib.Path:
@@ -135,5 +215,9 @@ def _sync_one(path: pathlib.Path):
   handle = os.open(path, os.O_RDONLY)
   try:
     os.fsync(handle)
+  except OSError as error:
+    # Some file systems sync files alone.
+    if not (path.is_dir() and error.errno in _CANNOT):
+      raise
   finally:
     os.close(handle)

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pwl_jax.bundle import files, stores
 from pwl_jax.bundle import manifest as manifests
-from pwl_jax.bundle import stores
 from pwl_jax.bundle.manifest import Damaged, Leaf, Manifest
 from pwl_jax.method.checks import check_choice
 
 SMALL = 1 << 16  # Bytes.
+MOST_PROGRAM = 1 << 28  # Bytes; they hold no weights.
 
 if TYPE_CHECKING:
   from jax.export import Exported
@@ -115,9 +116,11 @@ class Bundle:
     path = self.directory / manifests.program_file(piece, role)
     what = f"the {role} program of {piece} in {path}"
     try:
-      written = path.read_bytes()
-    except FileNotFoundError:
+      written = files.read(path, at_most=MOST_PROGRAM)
+    except (FileNotFoundError, NotADirectoryError):
       raise self._damaged(f"{what}: the file is missing") from None
+    except Damaged as error:
+      raise self._damaged(f"{what}: {error}") from None
     if hashlib.sha256(written).hexdigest() != programs[role]:
       raise self._damaged(f"{what}: it is not what was written")
     return written
@@ -131,7 +134,7 @@ class Bundle:
       if name.startswith(f"{place}/"):
         path = self.directory / name
         if not _is_large(path):
-          check_file(path, digest)
+          files.check(path, digest)
 
   def _piece(self, name: str) -> manifests.Piece:
     check_choice("piece", name, self.manifest.pieces)
@@ -151,19 +154,9 @@ class Bundle:
     return Damaged(message)
 
 
-def check_file(path: pathlib.Path, digest: str):
-  """Raises unless the whole file is what was written."""
-  try:
-    with path.open("rb") as file:
-      found = hashlib.file_digest(file, "sha256").hexdigest()
-  except FileNotFoundError:
-    raise Damaged(f"{path} is missing") from None
-  if found != digest:
-    raise Damaged(f"{path} is not what was written")
-
-
 def _is_large(path: pathlib.Path) -> bool:
-  return path.exists() and path.stat().st_size > SMALL
+  """A regular file, that is; nothing else is to be opened by others."""
+  return path.is_file() and path.stat().st_size > SMALL
 
 
 def _no_pace(nbytes: int) -> Any:

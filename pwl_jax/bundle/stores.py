@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from pwl_jax.bundle.manifest import Damaged, Leaf
+from pwl_jax.bundle import files
+from pwl_jax.bundle.parts import Damaged, Leaf
 
 Pace = Callable[[int], object]  # Told of bytes that were read; may raise.
 ReadLeaf = Callable[[str, Leaf, Pace], np.ndarray]
@@ -29,6 +30,7 @@ ReadLeaf = Callable[[str, Leaf, Pace], np.ndarray]
 STEP = 1 << 20  # Bytes between two calls of pace.
 AHEAD = 8  # Blocks of at most a step that are under way.
 ALIGNMENT = 64
+MOST_HEADER = 100_000_000  # Bytes, in the safetensors library too.
 # Two threads read while a third copies; the rest is left to the requests.
 _LIMITS = {
   "file_io_concurrency": {"limit": 2},
@@ -155,19 +157,23 @@ def _safetensors(
   del leaves  # The header has them.
   with contextlib.ExitStack() as stack:
     try:
-      file = stack.enter_context(place.open("rb", buffering=0))
-    except FileNotFoundError:
+      file = stack.enter_context(files.opened(place))
+    except (FileNotFoundError, NotADirectoryError):
       raise Damaged("the file is missing") from None
     header, start = _header(file)
+    size = os.fstat(file.fileno()).st_size - start
 
     def read(name: str, leaf: Leaf, pace: Pace) -> np.ndarray:
       try:
         dtype, shape = _NAMES[header[name]["dtype"]], header[name]["shape"]
-        begin, end = map(int, header[name]["data_offsets"])
+        begin, end = header[name]["data_offsets"]
+        shape = list(shape)
       except (KeyError, TypeError, ValueError):
         raise Damaged("it is not in the file") from None
       _check_form(dtype, shape, leaf)
-      if begin < 0 or end - begin != leaf.nbytes:
+      if not (type(begin) is type(end) is int and 0 <= begin <= end <= size):
+        raise Damaged("the file is cut short, or its header is damaged")
+      if end - begin != leaf.nbytes:
         raise Damaged(f"it takes {end - begin} bytes, not {leaf.nbytes}")
       found = empty(leaf)
       file.seek(start + begin)
@@ -192,7 +198,7 @@ def _header(file: Any) -> tuple[Mapping[str, Any], int]:
   """What it says of every array, and where their bytes begin."""
   size = os.fstat(file.fileno()).st_size
   length = int.from_bytes(file.read(8), "little")
-  if length > size - 8:
+  if length > min(size - 8, MOST_HEADER):
     raise Damaged("the file is cut short, or its header is damaged")
   try:
     return json.loads(file.read(length)), 8 + length

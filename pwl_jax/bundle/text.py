@@ -1,4 +1,7 @@
-"""JSON that people read: what fits on a line stays on it."""
+"""Text that people read: JSON whose lines are full, and lines for a terminal.
+
+In JSON, what fits on a line stays on it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -33,3 +36,11 @@ def render(value: Any, depth: int = 0) -> str:
 def _is_row(value) -> bool:
   """A leaf: its digest alone would fill the line."""
   return any(isinstance(part, list | tuple) for part in value)
+
+
+def plain(line: str) -> str:
+  """Nothing that a terminal obeys: no escapes, no changes of direction."""
+  return "".join(
+    letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
+    for letter in line
+  )

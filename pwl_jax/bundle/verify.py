@@ -1,32 +1,48 @@
 """Whether everything in a bundle is what was written."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from pwl_jax.bundle.manifest import Damaged
-from pwl_jax.bundle.reading import Bundle, check_file, open_bundle
+from pwl_jax.bundle import files, ours
+from pwl_jax.bundle.parts import Damaged
+from pwl_jax.bundle.reading import Bundle, open_bundle
+
+Watch = Callable[[str], object]  # Told of what is read next.
 
 
-def verify(directory: pathlib.Path | str) -> list[str]:
+def _unwatched(name: str):
+  del name
+
+
+def verify(
+  directory: pathlib.Path | str, watch: Watch = _unwatched
+) -> list[str]:
   """Reads all of it; what is wrong, a sentence each."""
   try:
     bundle = open_bundle(directory)
   except (ValueError, OSError) as error:
     return [str(error)]
-  return [*_programs(bundle), *_pieces(bundle), *_files(bundle)]
+  return [
+    *_programs(bundle, watch),
+    *_pieces(bundle, watch),
+    *_files(bundle, watch),
+    *_unknown(bundle),
+  ]
 
 
-def _programs(bundle: Bundle) -> Iterator[str]:
+def _programs(bundle: Bundle, watch: Watch) -> Iterator[str]:
   for name, piece in bundle.manifest.pieces.items():
     for role in piece.programs:
+      watch(f"the {role} program of {name}")
       try:
         bundle.program_bytes(name, role)
       except (Damaged, OSError) as error:
         yield str(error)
 
 
-def _pieces(bundle: Bundle) -> Iterator[str]:
+def _pieces(bundle: Bundle, watch: Watch) -> Iterator[str]:
   for name in bundle.manifest.pieces:
+    watch(name)
     try:
       leaves = list(bundle.each_leaf(name))
     except OSError as error:
@@ -38,10 +54,24 @@ def _pieces(bundle: Bundle) -> Iterator[str]:
     yield from wrong
 
 
-def _files(bundle: Bundle) -> Iterator[str]:
-  """Those that hold the pieces; readers of other makes look at all of them."""
+def _files(bundle: Bundle, watch: Watch) -> Iterator[str]:
+  """Those that hold the pieces; readers of other makes look at all of them.
+
+  They were read for their arrays just now, and come out of the page cache.
+  """
   for name, digest in bundle.manifest.files.items():
+    watch(name)
     try:
-      check_file(bundle.directory / name, digest)
+      files.check(bundle.directory / name, digest)
     except (Damaged, OSError) as error:
       yield str(error)
+
+
+def _unknown(bundle: Bundle) -> Iterator[str]:
+  """Files that no one wrote, in the folders that belong to the bundle."""
+  known = set(ours.names(bundle.manifest))
+  for name in sorted(ours.present(bundle.directory)):
+    path = bundle.directory / name
+    is_in = name.split("/")[0] in ours.FOLDERS and not path.is_dir()
+    if is_in and name not in known:
+      yield f"{path} is not in the manifest"

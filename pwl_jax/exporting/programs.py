@@ -112,11 +112,15 @@ def check_programs(
     actual = jax.jit(programs[piece, role].call)(pieces[piece], x)
     tolerance = TOLERANCES.get(str(golden.dtype), OTHER_TOLERANCE)
     actual, golden = (np.asarray(a, np.float32) for a in (actual, golden))
-    scale = np.nanmax(np.abs(golden), initial=0)
-    if not np.allclose(
-      actual, golden, rtol=0, atol=tolerance * scale, equal_nan=True
-    ):
-      worst = np.nanmax(np.abs(actual - golden))
+    for values, what in ((golden, "network"), (actual, f"{role} program")):
+      if not np.isfinite(values).all():
+        raise ValueError(
+          f"the {what} gives numbers at {piece} that are not finite; see "
+          "whether its weights are, and train it again; nothing was written"
+        )
+    scale = np.max(np.abs(golden), initial=0)
+    if not np.allclose(actual, golden, rtol=0, atol=tolerance * scale):
+      worst = np.max(np.abs(actual - golden))
       raise ValueError(
         f"the {role} program of {piece} is up to {worst:.3g} away from the "
         f"network, whose values go up to {scale:.3g}; nothing was written"

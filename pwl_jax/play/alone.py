@@ -15,6 +15,8 @@ import tempfile
 import time
 from typing import Any
 
+from pwl_jax.play import caches
+
 MODULE = "pwl_jax.play.alone"
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -26,7 +28,7 @@ def measure(
   options: dict[str, Any] = dict(bandwidth=bandwidth, batch=batch)
   if not cold:
     return _in_a_process("first_answer", bundle, cache=None, **options)
-  forget(bundle)
+  caches.forget(bundle)
   with tempfile.TemporaryDirectory() as empty:
     return _in_a_process("first_answer", bundle, cache=empty, **options)
 
@@ -34,16 +36,6 @@ def measure(
 def rehearse(bundle: pathlib.Path, *, batch: int, policy: str):
   """Fills the caches: of compiled programs, and the system's own of files."""
   _in_a_process("rehearsal", bundle, batch=batch, policy=policy)
-
-
-def forget(bundle: pathlib.Path):
-  """Asks the system to drop what it keeps of the files; it need not."""
-  if not hasattr(os, "posix_fadvise"):
-    return
-  for path in bundle.rglob("*"):
-    if path.is_file():
-      with path.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def first_answer(

@@ -1,6 +1,5 @@
 """Amounts as people write them: "20MB/s", "1.5 GB/s", "500k", "200/s"."""
 
-import math
 import re
 
 _AMOUNT = re.compile(
@@ -8,6 +7,7 @@ _AMOUNT = re.compile(
   r"((?P<prefix>[kmgt])(?P<binary>i?))?b?(?P<each>/s)?",
   re.IGNORECASE,
 )
+_MOST = 1e18  # Bytes; more is a slip.
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -15,7 +15,7 @@ def nbytes(what: str, text: str) -> int:
   """500k -> 500,000; thousands, but for 1 KiB, which is 1,024."""
   found = _AMOUNT.fullmatch(text.strip())
   value = _value(found) if found and not found["each"] else 0
-  if value < 1:
+  if not 1 <= value <= _MOST:
     raise _refused(what, text, "bytes, such as 20MB, 1.5 GB or 500k")
   return round(value)
 
@@ -24,7 +24,7 @@ def bytes_per_second(what: str, text: str) -> float:
   """The "/s" may be left out."""
   found = _AMOUNT.fullmatch(text.strip())
   value = _value(found) if found else 0
-  if not 1 <= value < math.inf:
+  if not 1 <= value <= _MOST:
     raise _refused(
       what, text, "bytes per second, such as 20MB/s, 1.5 GB/s or 500k"
     )
@@ -37,8 +37,12 @@ def per_second(what: str, text: str) -> float:
     value = float(text.strip().removesuffix("/s"))
   except ValueError:
     value = 0.0
-  if not 0 < value < math.inf:
-    raise _refused(what, text, "how many a second, such as 200/s or 0.5/s")
+  if not 1e-3 <= value <= 1e6:
+    raise _refused(
+      what,
+      text,
+      "how many a second, such as 200/s or 0.5/s, from 0.001 to 1,000,000",
+    )
   return value
 
 

@@ -7,52 +7,20 @@ requests begin when the model is open, the upgrade with the first answer.
 import pathlib
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from pwl_jax.bundle.manifest import Manifest
 from pwl_jax.play.examples import Examples
-from pwl_jax.play.stream import Answer, Stream
-from pwl_jax.play.timeline import Rung
+from pwl_jax.play.scene import Scene
+from pwl_jax.play.stream import Stream
+from pwl_jax.play.timeline import Recorded, Rung
 from pwl_jax.runtime import Model, errors, open_model, routes
 from pwl_jax.runtime.events import Event
-from pwl_jax.runtime.upgrade import Progress, Upgrade
+from pwl_jax.runtime.upgrade import Upgrade
 
 REFRESH = 0.125  # Seconds between two looks at it.
 RECENT = 2.0  # Seconds whose latencies are shown.
-
-
-class Scene(NamedTuple):
-  """All that there is to see at one moment."""
-
-  seconds: float
-  manifest: Manifest
-  composition: str
-  resident_bytes: int
-  loaded: frozenset[str]  # Pieces that were, since it was opened.
-  coming: frozenset[str]  # Those of the next composition.
-  progress: Progress | None  # Of the upgrade.
-  answers: int
-  right: int | None  # Images; None if that is not known.
-  images: int
-  recent: list[Answer]
-  behind: int  # Requests that are due and not answered.
-  failures: int
-  events: tuple[Event, ...]  # By the clock of the scene.
-
-
-class Recorded(NamedTuple):
-  """What is left when it is over."""
-
-  rungs: list[Rung]
-  answers: list[Answer]
-  unanswered: int  # Due before the end.
-  failures: list[str]
-  seconds: float
-  error: str  # Why it did not get where it should; "" if it did.
-  interrupted: bool
 
 
 class Session:
@@ -75,6 +43,7 @@ class Session:
     self._batch, self._policy = batch, policy
     self._counted, self._right = 0, 0
     self._upgrade: Upgrade | None = None
+    self.way: list[str] = []  # What the upgrade visits.
     self._began = time.perf_counter()
     self._model: Model = open_model(
       bundle,
@@ -99,29 +68,35 @@ class Session:
   def clock(self) -> float:
     return time.perf_counter() - self._began
 
-  def run(self, seconds: float, show: Callable[[Scene], None]) -> Recorded:
-    """Until so long after the upgrade; an interrupt ends it sooner."""
-    error, interrupted = "", False
+  def run(
+    self,
+    seconds: float,
+    show: Callable[[Scene], None],
+    *,
+    is_ended: Callable[[], bool] = lambda: False,
+  ) -> Recorded:
+    """Until so long after the upgrade, or until somebody ends it."""
     try:
-      self._stream.start()
-      self._stream.over.wait()
-      self._upgrade = upgrade = self._model.upgrade(policy=self._policy)
-      while not upgrade.done:
-        show(self.scene())
-        time.sleep(REFRESH)
-      error = str(upgrade.error or "")
-      until = self.clock() + seconds
-      while self.clock() < until:
-        show(self.scene())
-        time.sleep(min(REFRESH, max(0.0, until - self.clock())))
-    except KeyboardInterrupt:
-      interrupted = True
+      error = self._upgraded(seconds, show, is_ended)
     except errors.RuntimeFailure as failure:
       error = str(failure)
-    ended = self.clock()
+    interrupted, due = is_ended(), self._stream.due(self.clock())
     self._stream.stop()
     show(self.scene())
-    return self._recorded(ended, error, interrupted)
+    stream, events = self._stream, self._events()
+    return Recorded(
+      rungs=[
+        Rung(event.seconds, event.composition, event.resident_bytes)
+        for event in events
+        if event.kind in ("opened", "served")
+      ],
+      answers=list(stream.answers),
+      unanswered=max(0, due - len(stream.answers) - len(stream.failures)),
+      failures=list(stream.failures),
+      seconds=self.clock(),
+      error=error,
+      interrupted=interrupted,
+    )
 
   def close(self):
     self._stream.stop()
@@ -150,7 +125,8 @@ class Session:
       answers=come,
       right=self._right if self._has_labels else None,
       images=come * self._batch,
-      recent=_since(answers[:come], now - RECENT),
+      recent=self._stream.since(now - RECENT),
+      last=self._stream.last,
       behind=max(0, self._stream.due(now) - come - failures),
       failures=failures,
       events=events,
@@ -166,44 +142,48 @@ class Session:
       for event in self._model.events
     )
 
+  def _upgraded(
+    self,
+    seconds: float,
+    show: Callable[[Scene], None],
+    is_ended: Callable[[], bool],
+  ) -> str:
+    """Why it did not get where it should; "" if it did."""
+    # Asked and not waited for: a signal handler must not set an event.
+    self._stream.start()
+    while not self._stream.over.wait(REFRESH):
+      if is_ended():
+        return ""
+    present = self._model.composition
+    self._upgrade = upgrade = self._model.upgrade(policy=self._policy)
+    self.way = self._way_to(present, upgrade.target)
+    while not upgrade.done:
+      if is_ended():
+        return ""
+      show(self.scene())
+      time.sleep(REFRESH)
+    until = self.clock() + seconds
+    while self.clock() < until and not is_ended():
+      show(self.scene())
+      time.sleep(min(REFRESH, max(0.0, until - self.clock())))
+    return str(upgrade.error or "")
+
+  def _way_to(self, present: str, target: str) -> list[str]:
+    """As the worker goes it."""
+    manifest = self._model.manifest
+    way = routes.route(
+      present,
+      target,
+      routes.loading_order(manifest.ladder),
+      routes.accuracies(manifest),
+      policy=self._policy,
+    )
+    return way or []
+
   def _next_pieces(self, composition: str) -> tuple[str, ...]:
     """Of the composition that is on its way."""
     if self._upgrade is None or self._upgrade.done:
       return ()
-    manifest = self._model.manifest
-    known = manifest.compositions.items()
-    way = routes.route(
-      composition,
-      self._upgrade.target,
-      routes.loading_order(manifest.ladder),
-      {word: c.valid for word, c in known if c.valid is not None},
-      policy=self._policy,
-    )
-    return manifest.pieces_of(way[0]) if way else ()
-
-  def _recorded(self, ended: float, error: str, interrupted: bool) -> Recorded:
-    stream = self._stream
-    over = len(stream.answers) + len(stream.failures)
-    return Recorded(
-      rungs=[
-        Rung(event.seconds, event.composition, event.resident_bytes)
-        for event in self._events()
-        if event.kind in ("opened", "served")
-      ],
-      answers=list(stream.answers),
-      unanswered=max(0, stream.due(ended) - over),
-      failures=list(stream.failures),
-      seconds=ended,
-      error=error,
-      interrupted=interrupted,
-    )
-
-
-def _since(answers: list[Answer], moment: float) -> list[Answer]:
-  """They come nearly in order; the last ones are looked at, no more."""
-  found: list[Any] = []
-  for answer in reversed(answers):
-    if answer.answered < moment:
-      break
-    found.append(answer)
-  return found
+    served = self.way.index(composition) + 1 if composition in self.way else 0
+    rest = self.way[served:]
+    return self._model.manifest.pieces_of(rest[0]) if rest else ()

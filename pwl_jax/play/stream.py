@@ -21,6 +21,13 @@ class Answer(NamedTuple):
   right: int | None  # Of its images; None where that is not known.
 
 
+class Last(NamedTuple):
+  """One image, as it was answered last."""
+
+  logits: np.ndarray  # [classes]
+  label: int | None
+
+
 class Stream:
   """Asks from some threads until it is stopped.
 
@@ -49,6 +56,7 @@ class Stream:
     self._per_second, self._batch, self._clock = per_second, batch, clock
     self.answers: list[Answer] = []  # As they come; it only grows.
     self.failures: list[str] = []
+    self.last: Last | None = None
     self.over = threading.Event()  # The first request, however it ended.
     self._numbers = itertools.count()  # One thread at a time draws from it.
     self._stop = threading.Event()
@@ -74,6 +82,13 @@ class Stream:
     """How many were due by then."""
     return max(0, int((until - self._began) * self._per_second) + 1)
 
+  def since(self, moment: float) -> list[Answer]:
+    """They come nearly in order: the last ones are looked at, no more."""
+    found = itertools.takewhile(
+      lambda answer: answer.answered >= moment, reversed(self.answers)
+    )
+    return list(found)
+
   def _work(self):
     for number in self._numbers:
       due = self._began + number / self._per_second
@@ -90,7 +105,9 @@ class Stream:
     rows = np.arange(first, first + self._batch) % len(self._images)
     composition, logits = self._ask(self._images[rows])
     answered = self._clock()
-    right = None
+    right, label = None, None
     if self._labels is not None:
       right = int((logits.argmax(axis=-1) == self._labels[rows]).sum())
+      label = int(self._labels[rows[-1]])
+    self.last = Last(logits[-1], label)
     return Answer(due, answered, composition, right)

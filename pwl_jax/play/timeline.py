@@ -3,7 +3,6 @@
 All times are seconds since the bundle was asked for.
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +20,18 @@ class Rung(NamedTuple):
   seconds: float
   composition: str
   resident_bytes: int
+
+
+class Recorded(NamedTuple):
+  """What is left when it is over."""
+
+  rungs: list[Rung]
+  answers: list[Answer]
+  unanswered: int  # Due before it was ended.
+  failures: list[str]
+  seconds: float  # Until the last answer.
+  error: str  # Why it did not get where it should; "" if it did.
+  interrupted: bool
 
 
 def describe(
@@ -67,7 +78,11 @@ def summary(answers: Sequence[Answer], *, batch: int) -> dict[str, Any]:
 
 
 def bins(answers: Sequence[Answer], *, batch: int) -> list[dict[str, Any]]:
-  """Answers by when they came; each bin is of one composition."""
+  """Answers by when they came; each bin is of one composition.
+
+  While one composition follows another, answers of both alternate for a while:
+  bins are in the order in which they begin, and those of one never overlap.
+  """
   if not answers:
     return []
   began = answers[0].answered
@@ -76,8 +91,9 @@ def bins(answers: Sequence[Answer], *, batch: int) -> list[dict[str, Any]]:
   def place(answer: Answer) -> tuple[int, str]:
     return int((answer.answered - began) / width), answer.composition
 
-  # While one composition follows another, answers of both may alternate.
-  in_order = sorted(answers, key=lambda a: (place(a)[0], *_teachers(a)))
+  found: dict[tuple[int, str], list[Answer]] = {}
+  for answer in answers:
+    found.setdefault(place(answer), []).append(answer)
   return [
     {
       "from": _rounded(members[0].answered),
@@ -85,8 +101,7 @@ def bins(answers: Sequence[Answer], *, batch: int) -> list[dict[str, Any]]:
       "composition": composition,
       **summary(members, batch=batch),
     }
-    for (_, composition), group in itertools.groupby(in_order, place)
-    for members in [list(group)]
+    for (_, composition), members in found.items()
   ]
 
 
@@ -96,10 +111,6 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     return None
   rank = math.ceil(percent / 100 * len(values))
   return sorted(values)[max(0, rank - 1)]
-
-
-def _teachers(answer: Answer) -> tuple[int, str]:
-  return answer.composition.count("T"), answer.composition
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,20 +2,21 @@
 
 import hashlib
 import pathlib
+import tempfile
 from typing import Any
 
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import text
 from pwl_jax.bundle.manifest import Manifest
 from pwl_jax.play import timeline
-from pwl_jax.play.session import Recorded
+from pwl_jax.play.timeline import Recorded
 from pwl_jax.whole import write_whole
 
 REPORT = "report"
 
 
 def place(bundle: pathlib.Path, out: pathlib.Path | None) -> pathlib.Path:
-  """The directory to write to, which is there then.
+  """The directory to write to, which is there then and can be written to.
 
   That is the report of the workdir that the bundle lies in; of a bundle that
   lies elsewhere, a directory beside it.
@@ -30,7 +31,8 @@ def place(bundle: pathlib.Path, out: pathlib.Path | None) -> pathlib.Path:
       "else; give another --out"
     )
   out.mkdir(parents=True, exist_ok=True)
-  return out
+  with tempfile.TemporaryFile(dir=out):
+    return out
 
 
 def describe(

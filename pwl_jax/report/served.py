@@ -101,22 +101,43 @@ def check(found: Any):
   if found["schema"] != SCHEMA:
     raise ValueError(f"schema {found['schema']}, where {SCHEMA} is known")
   FORM(found, "")
-  if not found["batch"]:
-    raise ValueError("batch is 0")
-  times = [rung["seconds"] for rung in found["rungs"]]
-  if times != sorted(times):
-    raise ValueError(f"rungs are not in order: {times}")
+  for name in ("batch", "requests_per_s"):
+    if not found[name]:
+      raise ValueError(f"{name} is 0")
   words = [rung["composition"] for rung in found["rungs"]]
   for word in words:
     compositions.validate(word, len(words[0]))
   for part in found["bins"]:
     if part["composition"] not in words or not part["requests"]:
       raise ValueError(f"bins have {part}")
-    if part["until"] < part["from"]:
-      raise ValueError(f"a bin ends before it begins: {part}")
   answered = found["first_answer_seconds"] is not None
   if answered != bool(found["bins"]) or (answered and not words):
     raise ValueError("some answers are there, and others are not")
+  _check_times(found)
+
+
+def _check_times(found: Served):
+  """Nothing is before its time, or after the end."""
+  end, bins = found["seconds"], found["bins"]
+  times = [rung["seconds"] for rung in found["rungs"]]
+  if times != sorted(times):
+    raise ValueError(f"rungs are not in order: {times}")
+  if times and times[-1] > end:
+    raise ValueError(f"a rung comes at {times[-1]}, after the end at {end}")
+  begins = [part["from"] for part in bins]
+  if begins != sorted(begins):
+    raise ValueError(f"bins are not in order: {begins}")
+  if bins and found["first_answer_seconds"] > begins[0]:
+    raise ValueError(f"a bin begins before the first answer: {bins[0]}")
+  ends: dict[str, float] = {}  # Those of one composition follow each other.
+  for part in bins:
+    if part["until"] < part["from"]:
+      raise ValueError(f"a bin ends before it begins: {part}")
+    if part["from"] < ends.get(part["composition"], 0.0):
+      raise ValueError(f"a bin begins within the one before: {part}")
+    if part["until"] > end:
+      raise ValueError(f"a bin ends after the end at {end}: {part}")
+    ends[part["composition"]] = part["until"]
 
 
 def of_run(workdir: pathlib.Path, path: pathlib.Path) -> Served:
