@@ -19,6 +19,8 @@ import pytest
 
 from pwl_jax import models
 from pwl_jax.method.swapnet import SwapNet
+from pwl_jax.runtime import open_model
+from tests.bundle_cases import written
 from tests.cases import Case
 
 # Tests compile much and compute little: XLA's passes cost more than they give.
@@ -42,3 +44,26 @@ def tiny():
     return made[name, converter]
 
   return get
+
+
+@pytest.fixture
+def folder(tmp_path_factory):
+  """Compiled programs are shared by the tests of one process."""
+  return tmp_path_factory.getbasetemp() / "programs"
+
+
+@pytest.fixture
+def opened(folder, tmp_path_factory):
+  """opened(**options) -> a model that serves; closed in the end, if kept."""
+  models = []
+
+  def get(name="tiny_resnet", store="safetensors", kept=True, **options):
+    bundle = written(tmp_path_factory, name, store)
+    model = open_model(bundle, **{"cache_dir": folder} | options)
+    if kept:
+      models.append(model)
+    return model
+
+  yield get
+  for model in models:
+    model.close()

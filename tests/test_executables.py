@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -78,9 +79,29 @@ def test_what_is_no_program_is_compiled_again(tmp_path):
   folder, compiler = tmp_path / "programs", Compiler()
   assert answers(Cache(folder), compiler)
   (path,) = folder.iterdir()
-  path.write_bytes(hashlib.sha256(b"nothing").digest() + b"nothing")
+  digest = hashlib.sha256(path.name.encode() + b"nothing").digest()
+  path.write_bytes(digest + b"nothing")
   assert answers(Cache(folder), compiler)
   assert compiler.times == 2
+
+
+def test_a_program_under_another_name_is_not_trusted(tmp_path):
+  folder, compiler = tmp_path / "programs", Compiler()
+  assert answers(Cache(folder), compiler)
+  (first,) = folder.iterdir()
+  assert answers(Cache(folder), compiler, digest="another")
+  (other,) = {*folder.iterdir()} - {first}
+  other.write_bytes(first.read_bytes())
+  assert answers(Cache(folder), compiler, digest="another")
+  assert compiler.times == 3
+
+
+def test_flags_make_another_program(tmp_path, monkeypatch):
+  folder, compiler = tmp_path / "programs", Compiler()
+  assert answers(Cache(folder), compiler)
+  monkeypatch.setenv("XLA_FLAGS", "--some_flag")
+  assert answers(Cache(folder), compiler)
+  assert compiler.times == 2 and len(list(folder.iterdir())) == 2
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o707])
@@ -91,6 +112,7 @@ def test_a_folder_that_others_reach_is_not_used(tmp_path, mode):
   for _ in range(2):
     assert answers(Cache(folder), compiler)
   assert compiler.times == 2 and not list(folder.iterdir())
+  assert "can be reached by others" in Cache(folder).refused
 
 
 def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path):
@@ -113,11 +135,20 @@ def test_the_oldest_go_first(tmp_path, monkeypatch):
 def test_where_they_are_kept(monkeypatch, tmp_path):
   monkeypatch.setenv(FOLDER, str(tmp_path))
   assert default_folder() == tmp_path
+  monkeypatch.setenv(FOLDER, "~/programs")
+  assert default_folder() == pathlib.Path.home() / "programs"
   monkeypatch.setenv(FOLDER, "")
   assert default_folder() is None
   monkeypatch.delenv(FOLDER)
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
   assert default_folder() == tmp_path / "pwl_jax" / "executables"
+  monkeypatch.delenv("XDG_CACHE_HOME")
+  monkeypatch.setattr(pathlib.Path, "expanduser", homeless)
+  assert default_folder() is None
+
+
+def homeless(path):
+  raise RuntimeError("Could not determine home directory.")
 
 
 def test_a_process_compiles_once_without_a_folder(monkeypatch):

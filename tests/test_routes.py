@@ -13,7 +13,7 @@ RISING = {word: word.count("T") / 3 for word in compositions.every(3)}
 @pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
 def test_the_order_of_a_ladder_and_the_way_up_it(order):
   ladder = compositions.ladder(order)
-  assert routes.loading_order(ladder) == list(order)
+  assert routes.loading_order(ladder, 3) == list(order)
   for policy in routes.POLICIES:
     way = routes.route("SSS", "TTT", order, RISING, policy=policy)
     assert way == ladder[1:]
@@ -49,11 +49,3 @@ def test_the_way_down_is_one_step():
   for present, target in (("TTT", "SSS"), ("TTS", "SST"), ("TST", "TSS")):
     assert routes.route(present, target, (0, 1, 2), RISING) == [target]
   assert routes.route("TTS", "TTS", (0, 1, 2), RISING) == []
-
-
-def test_the_best_that_fits():
-  accuracy = {"SS": 0.5, "TS": 0.9, "ST": 0.9, "TT": 0.95}
-  sizes = {"SS": 2, "TS": 6, "ST": 5, "TT": 9}
-  assert routes.best_within(accuracy, sizes, 9) == "TT"
-  assert routes.best_within(accuracy, sizes, 8) == "ST"
-  assert routes.best_within(accuracy, sizes, 1) is None

@@ -11,42 +11,13 @@ import jax
 import numpy as np
 import pytest
 
-from pwl_jax.method import composition as compositions
-from pwl_jax.runtime import errors, open_model
+from pwl_jax.runtime import errors
 from pwl_jax.runtime.holdings import Holdings
 from tests.bundle_cases import trained, written
 from tests.cases import assert_close
+from tests.runtime_cases import WORDS, Gate, change, images_of, sizes_of
 
-WORDS = compositions.every(3)
 ROOT = pathlib.Path(__file__).parents[1]
-
-
-@pytest.fixture
-def folder(tmp_path_factory):
-  """Compiled programs are shared by the tests of one process."""
-  return tmp_path_factory.getbasetemp() / "programs"
-
-
-@pytest.fixture
-def opened(folder, tmp_path_factory):
-  """opened(**options) -> a model; closed in the end."""
-  models = []
-
-  def get(name="tiny_resnet", store="safetensors", **options):
-    bundle = written(tmp_path_factory, name, store)
-    model = open_model(bundle, cache_dir=folder, **options)
-    models.append(model)
-    return model
-
-  yield get
-  for model in models:
-    model.close()
-
-
-def images_of(count, seed=0, name="tiny_resnet"):
-  shape = trained(name).swapnet.teacher.input_shape
-  rng = np.random.default_rng(seed)
-  return rng.integers(0, 256, (count, *shape), np.uint8)
 
 
 @pytest.mark.parametrize("store", ["orbax", "safetensors"])
@@ -107,7 +78,8 @@ def test_the_way_up_and_what_is_said_of_it(opened):
   assert progress.loaded_bytes == progress.total_bytes > 0
   served = [e.text for e in model.events if e.kind == "served"]
   assert served == ["TSS", "TTS", "TTT"]
-  assert model.events[0].kind == "opened"
+  kinds = [event.kind for event in model.events]
+  assert kinds[:4] == ["loaded"] * 3 + ["opened"]
   assert model.upgrade().wait() == "TTT"  # There already.
 
 
@@ -125,13 +97,6 @@ def test_only_what_is_not_worse_is_visited(opened):
   model.upgrade(policy="every").wait()
   served = [e.text for e in model.events if e.kind == "served"]
   assert served[2:] == ["SSS", "TSS", "TTS", "TTT"]
-
-
-def change(model, **fields):
-  """Another manifest, in all that reads it."""
-  manifest = model.manifest._replace(**fields)
-  object.__setattr__(model._bundle, "manifest", manifest)
-  model._climber._manifest = manifest
 
 
 def test_without_accuracies_the_ladder_is_believed(opened):
@@ -154,82 +119,6 @@ def test_a_pinned_snapshot_goes_on(opened):
     assert snapshot.composition == "SSS" and model.composition == "TTT"
     assert_close(snapshot(images), case.golden(images, "SSS"), 1e-4)
     assert_close(model(images), case.golden(images, "TTT"), 1e-4)
-
-
-def sizes_of(model):
-  pieces = model.manifest.pieces
-  return {
-    word: sum(pieces[p].nbytes for p in model.manifest.pieces_of(word))
-    for word in WORDS
-  }
-
-
-def test_a_budget_sheds_and_takes_up(opened):
-  model = opened(keep_student=False)
-  sizes = sizes_of(model)
-  measured = {
-    word: found._replace(valid=word.count("T") / 3)
-    for word, found in model.manifest.compositions.items()
-  }
-  change(model, compositions=measured)
-  for budget in (max(sizes.values()), sizes["TTS"], sizes["SSS"], None):
-    reached = model.budget(budget).wait()
-    fitting = [w for w in WORDS if budget is None or sizes[w] <= budget]
-    most = max(word.count("T") for word in fitting)
-    assert reached.count("T") == most and model.composition == reached
-    assert budget is None or model.resident_bytes <= budget
-  model.budget(sizes["TSS"]).wait()
-  with pytest.raises(errors.BudgetExceeded, match="the best that fits is"):
-    model.upgrade(to="TTT")
-  assert model.upgrade().wait() == model.composition != "TTT"
-  with pytest.raises(errors.BudgetExceeded, match="the smallest, SSS, takes"):
-    model.budget(1)
-  with pytest.raises(ValueError, match="budget is 0"):
-    model.budget(0)
-
-
-def test_never_more_than_one_unit_beyond_the_budget(opened):
-  model = opened(keep_student=False, budget=None)
-  sizes = sizes_of(model)
-  largest = max(piece.nbytes for piece in model.manifest.pieces.values())
-  budget = max(sizes.values())
-  model.budget(budget).wait()
-  for word in ("SSS", "TTT", "STS", "TTT"):
-    try:
-      model.upgrade(to=word).wait()
-    except errors.BudgetExceeded:
-      assert model.composition != word
-  for event in model.events:
-    assert event.resident_bytes <= budget + largest
-
-
-@pytest.mark.parametrize("keep", [True, False])
-def test_the_student_is_kept_or_not(opened, keep):
-  model = opened(keep_student=keep)
-  model.upgrade().wait()
-  pieces = model.manifest.pieces
-  student = sum(pieces[f"student/unit{i}"].nbytes for i in range(3))
-  teacher = sum(pieces[f"teacher/unit{i}"].nbytes for i in range(3))
-  assert model.resident_bytes == teacher + keep * student
-  loaded = [e.text for e in model.events if e.kind == "loaded"]
-  model.downgrade().wait()
-  again = [e.text for e in model.events if e.kind == "loaded"][len(loaded) :]
-  assert len(again) == (0 if keep else 3)
-
-
-class Gate:
-  """Holds every load until it is opened, and tells of the first."""
-
-  def __init__(self, monkeypatch):
-    self.reached, self.open = threading.Event(), threading.Event()
-    load = Holdings.load
-
-    def gated(holdings, piece, pace):
-      self.reached.set()
-      assert self.open.wait(60)
-      load(holdings, piece, pace)
-
-    monkeypatch.setattr(Holdings, "load", gated)
 
 
 def test_a_cancelled_upgrade_leaves_what_is_served(opened, monkeypatch):
@@ -268,16 +157,16 @@ def test_the_latest_goal_counts(opened, monkeypatch):
 def test_what_cannot_be_loaded_is_tried_again_and_then_told(
   opened, monkeypatch
 ):
-  monkeypatch.setattr("pwl_jax.runtime.climber.BACK_OFF", 1e-3)
+  monkeypatch.setattr("pwl_jax.runtime.reader.BACK_OFF", 1e-3)
   model = opened(retries=2)
-  load, failures = Holdings.load, itertools.count()
+  read, failures = Holdings.read, itertools.count()
 
   def failing(holdings, piece, pace):
     if piece == "teacher/unit1" and next(failures) < limit:
       raise errors.LoadFailed(f"{piece}: gone")
-    load(holdings, piece, pace)
+    return read(holdings, piece, pace)
 
-  monkeypatch.setattr(Holdings, "load", failing)
+  monkeypatch.setattr(Holdings, "read", failing)
   limit = 10**6
   upgrade = model.upgrade()
   with pytest.raises(errors.LoadFailed, match="teacher/unit1: gone"):
@@ -364,6 +253,8 @@ def test_many_callers_end_in_one_state(opened):
     thread.start()
   for thread in threads:
     thread.join()
+  model.budget(sizes["TTS"]).wait()
+  assert model.resident_bytes <= sizes["TTS"]
   model.budget(None).wait()
   assert model.upgrade(to="TTT").wait() == "TTT"
   assert not [e for e in model.events if e.kind == "failed"]

@@ -93,7 +93,10 @@ class Bundle:
 
   def program(self, piece: str, role: str = manifests.RUN) -> "Exported":
     """What runs a unit ("run"), or converts ("encode", "decode")."""
-    written = self.program_bytes(piece, role)
+    return self.exported(self.program_bytes(piece, role), piece, role)
+
+  def exported(self, written: bytes, piece: str, role: str) -> "Exported":
+    """The program whose bytes these are."""
     import jax
     from jax import export
 

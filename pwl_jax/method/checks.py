@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable
 
 
@@ -22,6 +23,8 @@ def check_choice(
 
 def check_range(name: str, value: float, low: float, below: float = math.inf):
   """Raises unless low <= value < below."""
+  if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    raise ValueError(f"{name} is {value!r}; it has to be a number")
   if not low <= value < below:
     upper = f" and below {below}" if below < math.inf else ""
     raise ValueError(f"{name} is {value}; it has to be at least {low}{upper}")

@@ -6,7 +6,11 @@ images    what a request may bring
 programs  a program of the bundle, compiled by batch size
 executables  what was compiled, kept between processes
 holdings  the pieces in memory, verified as they are read
-climber   the worker: loads, warms, publishes
+serving   what is served, and what it is built of
+climber   the worker: pursues goals
+steps     one step of that: loads, warms, publishes, lets go
+reader    reads pieces, one ahead
+memory    what fits the budget
 routes    which compositions to visit
 upgrade   the handle of a change
 events, errors   what happened, and what can go wrong

@@ -1,86 +1,144 @@
-"""The worker of a model: it loads, builds, warms and publishes.
+"""The worker of a model: it takes the steps from what is served to a goal.
 
 One thread, so that changes come one after the other and nothing is built of
 two of them. The latest goal counts: another one that comes meanwhile ends the
-first where it is, between two snapshots.
+first where it is, between two snapshots. What may be in memory is decided
+together with the goal, so that no change is under way for another budget.
 """
 
+import atexit
+import itertools
 import threading
-from collections.abc import Callable
+import weakref
 
-from pwl_jax.bundle.manifest import Manifest
+from pwl_jax.method.composition import validate
 from pwl_jax.runtime import routes
-from pwl_jax.runtime.errors import BudgetExceeded, Cancelled, LoadFailed
-from pwl_jax.runtime.holdings import Holdings, Pace
-from pwl_jax.runtime.snapshot import Snapshot
+from pwl_jax.runtime.errors import (
+  BudgetExceeded,
+  Cancelled,
+  Closed,
+  LoadFailed,
+  RuntimeFailure,
+  in_a_line,
+)
+from pwl_jax.runtime.memory import Memory
+from pwl_jax.runtime.serving import Serving
+from pwl_jax.runtime.steps import Steps
 from pwl_jax.runtime.upgrade import Upgrade
-
-BACK_OFF = 0.1  # Seconds before the first retry; doubled each time.
 
 
 class Climber:
   """Pursues goals in the background.
 
   Args:
-    manifest: of the bundle.
-    holdings: the pieces in memory, this thread's alone.
-    build: makes the snapshot of a composition whose pieces are held.
-    serve: publishes it.
-    present: the composition that is served.
-    tell: is told what happens, as (kind, text).
+    serving: what it changes, and nobody else.
+    memory: what there is at first.
+    rate: bytes per second to read; None for as many as there are.
+    retries: of a piece that cannot be read.
   """
 
   def __init__(
-    self,
-    manifest: Manifest,
-    holdings: Holdings,
-    *,
-    build: Callable[[str], Snapshot],
-    serve: Callable[[Snapshot], None],
-    present: Callable[[], str],
-    tell: Callable[[str, str], None],
-    rate: float | None,
-    retries: int,
+    self, serving: Serving, memory: Memory, *, rate: float | None, retries: int
   ):
-    self._manifest, self._holdings = manifest, holdings
-    self._build, self._serve, self._present = build, serve, present
-    self._tell, self._rate, self._retries = tell, rate, retries
-    self.budget: int | None = None
-    self.keep_student: bool | None = None
+    self._serving, self._memory = serving, memory
+    self._steps = Steps(serving, rate=rate, retries=retries)
     self._wake = threading.Condition()
     self._next: Upgrade | None = None
     self._now: Upgrade | None = None
     self._closed = False
     self._thread: threading.Thread | None = None
 
-  def submit(self, goal: Upgrade):
-    """The goal from now on; the one before it ends where it is."""
-    with self._wake:
-      if self._closed:
-        goal.end(Cancelled("the model is closed"))
-        return
-      for earlier in (self._now, self._next):
-        if earlier is not None:
-          earlier.cancel(f"{goal.target} was asked for instead")
-      if self._next is not None:
-        self._next.end(Cancelled(f"{goal.target} was asked for instead"))
-      self._next = goal
-      if self._thread is None:
-        self._thread = threading.Thread(
-          target=self._work, name="pwl_jax loader", daemon=True
-        )
-        self._thread.start()
-      self._wake.notify()
+  @property
+  def reading_bytes(self) -> int:
+    """Of what is read ahead of its need."""
+    return self._steps.reading_bytes
 
-  def close(self):
+  def start(self, word: str):
+    """The first composition, here and now."""
+    validate(word, self._memory.manifest.num_units)
+    self._memory.check(word)
+    try:
+      self._steps.take(word, Upgrade(word, "", "every"), self._memory)
+    except Exception as error:
+      raise _typed(error) from error
+
+  def go(self, to: str | None, policy: str = "better") -> Upgrade:
+    """Towards a composition, by default the best there is room for."""
+    if to is not None:
+      validate(to, self._memory.manifest.num_units)
+    with self._wake:
+      self._check_open()
+      memory = self._memory
+      if to is not None:
+        memory.check(to)
+      return self._submit(to or self._best(memory, policy), policy)
+
+  def set_budget(self, nbytes: int | None) -> Upgrade:
+    """From now on, and to the best that fits."""
+    with self._wake:
+      self._check_open()
+      memory = self._memory._replace(budget=nbytes)
+      target = self._best(memory, "better")
+      self._memory = memory
+      return self._submit(target, "better")
+
+  def end(self, wait: bool = True):
+    """Ends what is under way, and the thread with it."""
     with self._wake:
       self._closed = True
       for goal in (self._now, self._next):
         if goal is not None:
           goal.cancel("the model is closed")
-      self._wake.notify()
-    if self._thread is not None:
-      self._thread.join()
+      self._wake.notify_all()
+    thread = self._thread
+    if wait and thread and thread is not threading.current_thread():
+      thread.join()
+
+  def _check_open(self):
+    if self._closed:
+      raise Closed("the model is closed; open the bundle again")
+
+  def _best(self, memory: Memory, policy: str) -> str:
+    """The first of the candidates that there is a way to."""
+    present = self._serving.composition
+    best = memory.best(present)  # Raises where nothing fits.
+    ways = (
+      word
+      for word in memory.candidates(present)
+      if self._way(present, word, policy, memory) is not None
+    )
+    return next(ways, best)
+
+  def _way(
+    self, present: str, word: str, policy: str, memory: Memory
+  ) -> list[str] | None:
+    manifest = memory.manifest
+    return routes.route(
+      present,
+      word,
+      routes.loading_order(manifest.ladder, manifest.num_units),
+      routes.accuracies(manifest),
+      policy=policy,
+      crosses=memory.crosses,
+    )
+
+  def _submit(self, word: str, policy: str) -> Upgrade:
+    """The goal from now on; the one before it ends where it is."""
+    goal = Upgrade(word, self._serving.composition, policy)
+    reason = f"{word} was asked for instead"
+    if self._now is not None:
+      self._now.cancel(reason)
+    if self._next is not None:
+      self._next.end(Cancelled(reason))
+    self._next = goal
+    if self._thread is None or not self._thread.is_alive():
+      self._thread = threading.Thread(
+        target=self._work, name="pwl_jax loader", daemon=True
+      )
+      self._thread.start()
+      _WORKING.add(self)
+    self._wake.notify_all()
+    return goal
 
   def _work(self):
     while True:
@@ -88,107 +146,80 @@ class Climber:
         self._now = None
         while self._next is None and not self._closed:
           self._wake.wait()
-        if self._next is None:
+        if self._closed:
+          if self._next is not None:
+            self._next.end(Cancelled("the model is closed"))
           return
         goal, self._next = self._next, None
-        self._now = goal
-      try:
-        self._pursue(goal)
-      except Exception as error:
-        kind = "cancelled" if isinstance(error, Cancelled) else "failed"
-        self._tell(kind, str(error))
-        self._shed()
-        goal.end(error)
-      else:
-        goal.end()
+        self._now, memory = goal, self._memory
+      error = self._attempt(goal, memory)
+      if isinstance(error, LoadFailed):
+        self._retreat(error, memory)
+      goal.end(error)
 
-  def _pursue(self, goal: Upgrade):
-    order = routes.loading_order(self._manifest.ladder)
-    way = routes.route(
-      self._present(),
-      goal.target,
-      order,
-      routes.accuracies(self._manifest),
-      policy=goal.policy,
-    )
-    goal.begin(self._to_load(way))
-    for word in way:
-      self._load(word, goal)
-      goal.pause()
-      snapshot = self._build(word)
-      snapshot.warm()
-      goal.pause()
-      self._serve(snapshot)
-      goal.reached(word)
-      self._shed()
+  def _attempt(self, goal: Upgrade, memory: Memory) -> RuntimeFailure | None:
+    """Pursues it; what went wrong, if it did."""
+    try:
+      self._pursue(goal, memory)
+    except Exception as error:
+      goal.cancel("it ended early")  # With what is read ahead for it.
+      self._steps.stop()
+      found = _typed(error)
+      kind = "cancelled" if isinstance(found, Cancelled) else "failed"
+      self._serving.tell(kind, str(found))
+      return found
+    finally:
+      self._steps.shed(memory)
+    return None
 
-  def _to_load(self, way: list[str]) -> int:
-    pieces = {p for word in way for p in self._manifest.pieces_of(word)}
-    return sum(self._holdings.size(p) for p in pieces - {*self._holdings.names})
-
-  def _load(self, word: str, goal: Upgrade):
-    missing = [
-      piece
-      for piece in self._manifest.pieces_of(word)
-      if piece not in self._holdings
-    ]
-    for piece in missing:
-      self._make_room(piece, word)
-      self._load_piece(piece, goal)
-      goal.loaded(self._holdings.size(piece))
-
-  def _load_piece(self, piece: str, goal: Upgrade):
-    for tries in range(self._retries + 1):
-      pace = Pace(self._rate, goal.pause)
-      try:
-        self._holdings.load(piece, pace)
-      except LoadFailed as error:
-        if tries == self._retries:
-          raise
-        self._tell("retried", str(error))
-        goal.pause(BACK_OFF * 2**tries)
-      else:
-        self._tell("loaded", f"{piece}, {self._holdings.size(piece):,} bytes")
-        return
-
-  def _make_room(self, piece: str, word: str):
-    """Reading goes at most one unit beyond the budget, or what is served.
-
-    What is neither served nor wanted goes first.
-    """
-    if self.budget is None:
-      return
-    size, pieces = self._holdings.size, self._manifest.pieces
-    served = sum(map(size, self._manifest.pieces_of(self._present())))
-    after = self._holdings.nbytes + size(piece)
-    most = max(self.budget, served)
-    if after > most:
-      self._drop(keep={*self._manifest.pieces_of(word)})
-      after = self._holdings.nbytes + size(piece)
-    if after > most + max(map(size, pieces)):
+  def _pursue(self, goal: Upgrade, memory: Memory):
+    present = self._serving.composition
+    way = self._way(present, goal.target, goal.policy, memory)
+    if way is None:
       raise BudgetExceeded(
-        f"{word} needs more than one unit beyond the budget of "
-        f"{self.budget:,} bytes on the way from {self._present()}; give more, "
-        "or go there by smaller steps"
+        f"the way from {present} to {goal.target} needs more than one unit "
+        f"beyond the budget of {memory.budget:,} bytes; give more, or go by "
+        'smaller steps with policy="every"'
       )
+    goal.begin(present, memory.size(*self._steps.to_load(way)))
+    for word, following in itertools.zip_longest(way, way[1:]):
+      self._steps.take(word, goal, memory, following)
+      goal.reached(word)
+      self._steps.shed(memory)
 
-  def _shed(self):
-    """Lets go of what is neither served nor kept for later."""
-    student = {
-      self._manifest.unit("S", i) for i in range(self._manifest.num_units)
-    }
-    served = {*self._manifest.pieces_of(self._present())}
-    keep = student if self.keep_student is not False else set()
-    if self.keep_student is None and self.budget is not None:
-      total = sum(map(self._holdings.size, served | student))
-      keep = keep if total <= self.budget else set()
-    self._drop(keep)
+  def _retreat(self, error: LoadFailed, memory: Memory):
+    """To what can be loaded, where what is served exceeds the budget."""
+    broken = {error.piece}
+    present = self._serving.composition
+    for word in () if memory.fits(present) else memory.candidates(present):
+      way = self._way(present, word, "every", memory) or []
+      if broken & self._steps.to_load(way):
+        continue
+      with self._wake:
+        if self._next is not None or self._closed:
+          return
+        self._now = Upgrade(word, present, "every")
+      found = self._attempt(self._now, memory)
+      if not isinstance(found, LoadFailed):
+        return
+      broken.add(found.piece)
+      present = self._serving.composition
 
-  def _drop(self, keep: set[str]):
-    served = {*self._manifest.pieces_of(self._present())}
-    dropped = [
-      name for name in self._holdings.names if name not in served | keep
-    ]
-    if dropped:
-      self._holdings.drop(dropped)
-      self._tell("shed", ", ".join(dropped))
+
+def _typed(error: Exception) -> RuntimeFailure:
+  """Whatever comes out of reading, compiling and running, as one of ours."""
+  if isinstance(error, RuntimeFailure):
+    return error
+  found = LoadFailed(f"{type(error).__name__}: {in_a_line(error)}")
+  found.__cause__ = error
+  return found
+
+
+_WORKING: "weakref.WeakSet[Climber]" = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all():
+  """A thread that is inside of XLA when Python ends would abort the process."""
+  for climber in list(_WORKING):
+    climber.end()

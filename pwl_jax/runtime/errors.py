@@ -6,7 +6,11 @@ class RuntimeFailure(Exception):
 
 
 class LoadFailed(RuntimeFailure):
-  """A piece of the bundle could not be read, verified or put on the device."""
+  """Part of the bundle cannot be read, verified, compiled or kept in memory."""
+
+  def __init__(self, message: str, piece: str = ""):
+    super().__init__(message)
+    self.piece = piece  # That it is about, if it is about one.
 
 
 class BudgetExceeded(RuntimeFailure):
@@ -19,3 +23,9 @@ class Cancelled(RuntimeFailure):
 
 class Closed(RuntimeFailure):
   """The model was closed and answers no more."""
+
+
+def in_a_line(error: BaseException) -> str:
+  """Also of errors that bring no text, such as most of MemoryError."""
+  lines = str(error).strip().splitlines()
+  return lines[0] if lines else type(error).__name__

@@ -9,10 +9,11 @@ class Event(NamedTuple):
   """One thing that happened."""
 
   seconds: float  # Since the model was opened.
-  kind: str  # opened, loaded, served, shed, retried, failed, cancelled, closed
+  # opened, loaded, served, shed, retried, failed, cancelled, closed; uncached
+  kind: str
   text: str
   composition: str  # Served after it.
-  resident_bytes: int
+  resident_bytes: int  # But for what was being read ahead.
 
 
 class EventLog:

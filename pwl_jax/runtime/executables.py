@@ -2,10 +2,12 @@
 
 Compiling takes most of the time until a first answer. What XLA compiled is
 kept as bytes, with a digest, in a directory that nobody else may read or write;
-what is not what was written there is compiled again. Nothing is unpickled.
+what is not what was written there, under that name, is compiled again. Nothing
+is unpickled.
 
 A program is told by its own digest, the shapes it is compiled for, the device,
-and the versions of jax and jaxlib; on a CPU also by what that CPU can do.
+the versions of jax and jaxlib, and the flags of XLA; on a CPU also by what that
+CPU can do.
 """
 
 import functools
@@ -20,6 +22,7 @@ from typing import Any, ClassVar
 import jax
 
 FOLDER = "PWL_JAX_CACHE"  # The environment variable; "" keeps nothing.
+FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 DIGEST_SIZE = 32
 LIMIT = 2**30  # Bytes; the oldest go first.
 
@@ -27,12 +30,15 @@ Executable = Callable[[Sequence[jax.Array]], jax.Array]
 
 
 def default_folder() -> pathlib.Path | None:
-  """Of this user, or what the environment says."""
+  """Of this user, or what the environment says; None if there is neither."""
   named = os.environ.get(FOLDER)
-  if named is not None:
-    return pathlib.Path(named) if named else None
   base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-  return pathlib.Path(base).expanduser() / "pwl_jax" / "executables"
+  try:
+    if named is not None:
+      return pathlib.Path(named).expanduser() if named else None
+    return pathlib.Path(base).expanduser() / "pwl_jax" / "executables"
+  except RuntimeError:  # Some users have no home.
+    return None
 
 
 class Cache:
@@ -44,7 +50,9 @@ class Cache:
   _here: ClassVar[dict[str, Executable]] = {}
 
   def __init__(self, folder: pathlib.Path | None):
-    self._folder = folder if folder and _is_ours(folder) else None
+    # Why a folder that was given is not used.
+    self.refused = _why_not_ours(folder) if folder else ""
+    self._folder = None if self.refused else folder
 
   def get(
     self,
@@ -78,14 +86,18 @@ class Cache:
     try:
       written = bytes(executable.serialize())
       temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-      temporary.write_bytes(hashlib.sha256(written).digest() + written)
+      temporary.write_bytes(_digest(path, written) + written)
       temporary.replace(path)
       self._prune()
     except (OSError, jax.errors.JaxRuntimeError, NotImplementedError):
       pass
 
   def _prune(self):
-    files = [(p.stat().st_mtime, p) for p in self._folder.iterdir()]
+    files = [
+      (path.stat().st_mtime, path)
+      for path in self._folder.iterdir()
+      if path.is_file()
+    ]
     total = sum(path.stat().st_size for _, path in files)
     for _, path in sorted(files):
       if total <= LIMIT:
@@ -102,20 +114,29 @@ def _key(
     *(device.platform, device.device_kind, device.client.platform_version),
     *((_cpu(),) if device.platform == "cpu" else ()),
     *(str(device.id), digest),
+    *(os.environ.get(flag, "") for flag in FLAGS),
     *(f"{array.dtype}{list(array.shape)}" for array in arguments),
   )
   return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _is_ours(folder: pathlib.Path) -> bool:
+def _why_not_ours(folder: pathlib.Path) -> str:
   """Makes it where it is not there; nobody else may have a hand in it."""
   try:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
-  except OSError:
-    return False
-  closed = not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-  return found.st_uid == os.getuid() and closed
+  except OSError as error:
+    return f"{folder} cannot be made: {error.strerror}"
+  if found.st_uid != os.getuid():
+    return f"{folder} belongs to another user"
+  if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    return f"{folder} can be reached by others; chmod 700 makes it yours alone"
+  return ""
+
+
+def _digest(path: pathlib.Path, written: bytes) -> bytes:
+  """Of what a file holds, and of its name: that says what it is for."""
+  return hashlib.sha256(path.name.encode() + written).digest()
 
 
 def _read(
@@ -127,7 +148,7 @@ def _read(
   except OSError:
     return None
   written = content[DIGEST_SIZE:]
-  if hashlib.sha256(written).digest() != content[:DIGEST_SIZE]:
+  if _digest(path, written) != content[:DIGEST_SIZE]:
     return None
   try:
     run = _runner(written, device)

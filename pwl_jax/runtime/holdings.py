@@ -1,34 +1,49 @@
-"""The pieces of a bundle that are in memory, on the device.
+"""The pieces of a bundle that are in memory: weights on the device, programs.
 
 Reading verifies every byte before anything is kept. Only the model's worker
-loads and drops; whoever serves holds the arrays it needs.
+keeps and drops; whoever serves holds the arrays it needs.
 """
 
 import time
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from pwl_jax.bundle.manifest import Damaged
 from pwl_jax.bundle.reading import Bundle
-from pwl_jax.runtime.errors import LoadFailed, RuntimeFailure
+from pwl_jax.runtime.errors import LoadFailed, RuntimeFailure, in_a_line
 
 Leaves = dict[str, jax.Array]
+
+
+class Held(NamedTuple):
+  """A piece in memory. A request needs nothing else of the bundle."""
+
+  leaves: Leaves
+  programs: dict[str, bytes]  # By role; small beside the leaves.
 
 
 class Pace:
   """Called with the bytes that were read; waits, or ends the reading.
 
-  `wait(seconds)`, also of none, raises where nobody wants it any more.
+  `wait(seconds)`, also of none, raises where nobody wants it any more; `told`
+  is told of the bytes.
   """
 
-  def __init__(self, rate: float | None, wait: Callable[[float], None]):
-    self._rate, self._wait = rate, wait
+  def __init__(
+    self,
+    rate: float | None,
+    wait: Callable[[float], None],
+    told: Callable[[int], None] = lambda nbytes: None,
+  ):
+    self._rate, self._wait, self._told = rate, wait, told
     self._began, self.read = time.perf_counter(), 0
 
   def __call__(self, nbytes: int):
     self.read += nbytes
+    self._told(nbytes)
     late = 0.0
     if self._rate:
       due = self._began + self.read / self._rate
@@ -41,12 +56,12 @@ class Holdings:
 
   def __init__(self, bundle: Bundle, device: jax.Device):
     self._bundle, self._device = bundle, device
-    self._pieces: dict[str, Leaves] = {}
+    self._pieces: dict[str, Held] = {}
 
   def __contains__(self, piece: str) -> bool:
     return piece in self._pieces
 
-  def __getitem__(self, piece: str) -> Leaves:
+  def __getitem__(self, piece: str) -> Held:
     return self._pieces[piece]
 
   @property
@@ -60,23 +75,29 @@ class Holdings:
   def size(self, piece: str) -> int:
     return self._bundle.manifest.pieces[piece].nbytes
 
-  def load(self, piece: str, pace: Pace):
+  def read(self, piece: str, pace: Pace) -> Held:
     """Reads, verifies and puts a piece on the device; all of it or nothing."""
     try:
+      roles = self._bundle.manifest.pieces[piece].programs
+      programs = {r: self._bundle.program_bytes(piece, r) for r in roles}
       leaves = self._bundle.leaves(piece, pace)
-      self._pieces[piece] = jax.block_until_ready(
-        {name: self._put(array) for name, array in leaves.items()}
+      return Held(
+        jax.block_until_ready({n: self._put(a) for n, a in leaves.items()}),
+        programs,
       )
     except RuntimeFailure:
       raise
     except (Damaged, OSError) as error:
-      raise LoadFailed(str(error)) from error
+      raise LoadFailed(str(error), piece) from error
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-      size = self.size(piece)
       raise LoadFailed(
-        f"{piece}, {size:,} bytes, does not fit into the memory of "
-        f"{self._device}: {str(error).splitlines()[0]}"
+        f"{piece}, {self.size(piece):,} bytes, does not fit into the memory "
+        f"of {self._device}: {in_a_line(error)}",
+        piece,
       ) from error
+
+  def keep(self, piece: str, held: Held):
+    self._pieces[piece] = held
 
   def drop(self, pieces: Collection[str]):
     for piece in pieces:

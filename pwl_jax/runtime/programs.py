@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from pwl_jax.runtime.errors import LoadFailed
+from pwl_jax.runtime.errors import LoadFailed, in_a_line
 from pwl_jax.runtime.executables import Cache, Executable
 
 
@@ -63,7 +63,7 @@ class Program:
   def _exported(self) -> "jax.export.Exported":
     try:
       return self._read()
-    except (ValueError, OSError) as error:
+    except (ValueError, ImportError) as error:
       raise LoadFailed(str(error)) from error
 
   def _prepare(self, names, leaves, x) -> Ready:
@@ -84,7 +84,7 @@ class Program:
           except jax.errors.JaxRuntimeError as error:
             raise LoadFailed(
               f"{self._what} cannot be compiled by jax {jax.__version__}: "
-              f"{str(error).splitlines()[0]}; use a jax at least as new, or "
+              f"{in_a_line(error)}; use a jax at least as new, or "
               "export the bundle again"
             ) from error
 

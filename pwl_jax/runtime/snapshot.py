@@ -4,7 +4,7 @@ A snapshot never changes. Whoever holds one can go on asking it while another
 one is served; its arrays are freed when the last holder lets go of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -51,22 +51,31 @@ class Snapshot:
     ]
     return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
-  def warm(self):
-    """Compiles what is not yet compiled for the batch sizes that were seen."""
-    for size in sorted(self._seen):
+  def warm(self, pause: Callable[[], None]):
+    """Compiles what is not yet compiled for the batch sizes that were seen.
+
+    That takes long, so `pause` is called in between, and may end it by an
+    error; and sizes that requests bring meanwhile are compiled too.
+    """
+    warmed: set[int] = set()
+    while sizes := {*self._seen} - warmed:
+      size = min(sizes)
       x = jax.ShapeDtypeStruct((size, *self._input.image), np.uint8)
       for step in self._steps:
+        pause()
         x = step.program.warm(step.names, step.leaves, x)
+      warmed.add(size)
 
   def _answer(self, images: np.ndarray) -> np.ndarray:
-    size = bucket(len(images))
-    self._seen.add(size)
+    (size,) = buckets(len(images))
+    if size not in self._seen:
+      self._seen.add(size)
     if size > len(images):
       padding = [(0, size - len(images)), *[(0, 0)] * (images.ndim - 1)]
       padded = np.pad(images, padding)
     else:
       padded = images
-    return np.asarray(self._run(padded))[: len(images)]
+    return np.array(self._run(padded)[: len(images)])
 
   def _run(self, images: np.ndarray) -> jax.Array:
     x = jax.device_put(images, self._device)
@@ -75,6 +84,11 @@ class Snapshot:
     return x
 
 
-def bucket(count: int) -> int:
-  """The next power of two: few programs serve all batch sizes."""
-  return 1 << max(0, count - 1).bit_length()
+def buckets(count: int) -> set[int]:
+  """The batch sizes in which so many images are answered.
+
+  Powers of two, the next one above each part of them: few programs serve all.
+  """
+  whole, rest = divmod(count, LARGEST)
+  parts = ([LARGEST] if whole else []) + ([rest] if rest else [])
+  return {1 << (part - 1).bit_length() for part in parts}

@@ -55,7 +55,8 @@ class Upgrade:
 
   # What follows is the worker's side.
 
-  def begin(self, total_bytes: int):
+  def begin(self, composition: str, total_bytes: int):
+    self._composition = composition
     self._state, self._total = RUNNING, total_bytes
 
   def loaded(self, nbytes: int):

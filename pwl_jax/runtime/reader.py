@@ -1,0 +1,95 @@
+"""Reads pieces for the worker, one of them ahead of its need.
+
+While a composition is compiled and warmed, the first piece of the next one is
+on its way. Only one piece is read at a time, so a limit on the speed holds.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from pwl_jax.runtime.errors import LoadFailed
+from pwl_jax.runtime.holdings import Holdings, Leaves, Pace
+from pwl_jax.runtime.upgrade import Upgrade
+
+BACK_OFF = 0.1  # Seconds before the first retry; doubled each time.
+
+
+class Coming(NamedTuple):
+  """A piece that is read in the background."""
+
+  piece: str
+  leaves: "Future[Leaves]"
+
+
+class Reader:
+  """Of one worker: `tell` is told what happens, as (kind, text)."""
+
+  def __init__(
+    self,
+    holdings: Holdings,
+    *,
+    tell: Callable[[str, str], None],
+    rate: float | None,
+    retries: int,
+  ):
+    self._holdings, self._tell = holdings, tell
+    self._rate, self._retries = rate, retries
+    self._coming: Coming | None = None
+
+  @property
+  def coming(self) -> str | None:
+    """The piece that is on its way."""
+    coming = self._coming
+    return coming.piece if coming else None
+
+  def begin(self, piece: str, goal: Upgrade):
+    """Starts to read what `take` will ask for."""
+    self._coming = Coming(piece, _in_background(self._read, piece, goal))
+
+  def take(self, piece: str, goal: Upgrade):
+    """Returns when it is held, or raises why it cannot be."""
+    coming = self._coming
+    if coming:
+      coming.leaves.exception()  # Waits.
+    if coming and coming.piece == piece:
+      self._coming = None
+      leaves = coming.leaves.result()
+    else:
+      leaves = self._read(piece, goal)
+    self._holdings.keep(piece, leaves)
+    self._tell("loaded", f"{piece}, {self._holdings.size(piece):,} bytes")
+
+  def forget(self):
+    """What is on its way is not wanted any more."""
+    coming, self._coming = self._coming, None
+    if coming:
+      coming.leaves.exception()
+
+  def _read(self, piece: str, goal: Upgrade) -> Leaves:
+    for tries in range(self._retries + 1):
+      pace = Pace(self._rate, goal.pause, goal.loaded)
+      try:
+        return self._holdings.read(piece, pace)
+      except LoadFailed as error:
+        goal.loaded(-pace.read)
+        if tries == self._retries:
+          raise
+        self._tell("retried", str(error))
+        goal.pause(BACK_OFF * 2**tries)
+    raise AssertionError("the last try returns or raises")
+
+
+def _in_background(call: Callable, *arguments) -> Future:
+  """In a thread that a process does not wait for when it ends."""
+  future: Future = Future()
+
+  def run():
+    try:
+      future.set_result(call(*arguments))
+    except BaseException as error:
+      future.set_exception(error)
+
+  threading.Thread(target=run, name="pwl_jax reader", daemon=True).start()
+  return future
