@@ -6,7 +6,7 @@ Their names are fixed by `report/results.py`, which reads and checks them.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pwl_jax.evaluation.cost import Costs, size
+from pwl_jax.evaluation.cost import Cost, Costs, size
 from pwl_jax.evaluation.examine import SPLITS, Measured
 from pwl_jax.evaluation.ladder import best_by_budget, judge
 from pwl_jax.evaluation.scores import Score
@@ -73,13 +73,22 @@ def of_compositions(costs: Costs, measured: Measured) -> dict[str, Numbers]:
 
   return {
     word: {
-      **costs.of(word)._asdict(),
+      **_cost(costs, measured, word)._asdict(),
       "calibrated": (calibrated := word in measured.better["valid"]),
       **scores(served, word),
       "uncalibrated": scores(measured.own, word) if calibrated else None,
     }
     for word in measured.own["valid"]
   }
+
+
+def _cost(costs: Costs, measured: Measured, word: str) -> Cost:
+  """With batch statistics of its own, where it is calibrated."""
+  if word not in measured.better["valid"]:
+    return costs.of(word)
+  nodes = measured.statistics
+  own = sum(size(nodes[node]) for node in nodes if word.startswith(node))
+  return costs.of(word) + Cost(own, 0)
 
 
 def of_student(costs: Costs, word: str, scores: Mapping[str, Score]) -> Numbers:
@@ -137,7 +146,7 @@ def _ladder(costs: Costs, measured: Measured, order: Sequence[int]) -> Numbers:
 def of_budgets(costs: Costs, measured: Measured) -> list[Numbers]:
   """From how many bytes of memory on which composition is the best."""
   accuracy = measured.accuracy("valid")
-  sizes = {word: costs.of(word).bytes for word in accuracy}
+  sizes = {word: _cost(costs, measured, word).bytes for word in accuracy}
   best = best_by_budget(accuracy, sizes)
   return [{"bytes": least, "composition": word} for least, word in best]
 

@@ -23,7 +23,7 @@ def check_choice(
 
 def check_range(name: str, value: float, low: float, below: float = math.inf):
   """Raises unless low <= value < below."""
-  if not isinstance(value, numbers.Real) or isinstance(value, bool):
+  if not isinstance(value, numbers.Real):
     raise ValueError(f"{name} is {value!r}; it has to be a number")
   if not low <= value < below:
     upper = f" and below {below}" if below < math.inf else ""

@@ -174,7 +174,7 @@ class Session:
     way = routes.route(
       present,
       target,
-      routes.loading_order(manifest.ladder),
+      routes.loading_order(manifest.ladder, manifest.num_units),
       routes.accuracies(manifest),
       policy=self._policy,
     )

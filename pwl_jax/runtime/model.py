@@ -186,5 +186,5 @@ def open_model(
 
 def _check_whole(name: str, value: int, low: int):
   check_range(name, value, low)
-  if value != int(value):
+  if value != int(value) or isinstance(value, bool):
     raise ValueError(f"{name} is {value}; give a whole number")
