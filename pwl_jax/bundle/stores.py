@@ -12,6 +12,7 @@ verify: neither store notices a flipped bit.
 
 import collections
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -62,12 +63,19 @@ def as_bytes(array: np.ndarray) -> np.ndarray:
   return array.reshape(-1).view(np.uint8)
 
 
-def empty(leaf: Leaf) -> np.ndarray:
-  """Aligned memory for a leaf."""
-  raw = np.empty(leaf.nbytes + ALIGNMENT, np.uint8)
-  start = -raw.ctypes.data % ALIGNMENT
-  raw = raw[start : start + leaf.nbytes]
-  return raw.view(numpy_dtype(leaf.dtype)).reshape(leaf.shape)
+def empty(leaves: Mapping[str, Leaf]) -> dict[str, np.ndarray]:
+  """Memory for the leaves of a piece, each aligned.
+
+  It is taken at once: in large pages the system gives it much sooner.
+  """
+  sizes = [-(-leaf.nbytes // ALIGNMENT) * ALIGNMENT for leaf in leaves.values()]
+  raw = np.empty(sum(sizes) + ALIGNMENT, np.uint8)
+  start, found = -raw.ctypes.data % ALIGNMENT, {}
+  for (name, leaf), size in zip(leaves.items(), sizes, strict=True):
+    own = raw[start : start + leaf.nbytes]
+    found[name] = own.view(numpy_dtype(leaf.dtype)).reshape(leaf.shape)
+    start += size
+  return found
 
 
 @contextlib.contextmanager
@@ -77,7 +85,7 @@ def _orbax(
   """Leaves are to be read in their order: the next ones are under way."""
   import tensorstore as ts
 
-  context = ts.Context(_LIMITS)
+  context = _context()
   base = {"driver": "file", "path": f"{place}{os.sep}"}
 
   def begin(name):
@@ -94,13 +102,12 @@ def _orbax(
     _check_form(array.dtype.name, array.shape, leaves[name])
     return array
 
-  found: dict[str, np.ndarray] = {}
+  found = empty(leaves)
 
   def blocks():
     for name, leaf in leaves.items():
       with contextlib.suppress(Damaged):  # `read` meets it again.
         array = array_of(name)
-        found[name] = empty(leaf)
         memory = ts.array(found[name], copy=False, write=True, context=context)
         for part in _parts(array):
           block = memory[part]
@@ -124,6 +131,14 @@ def _orbax(
     return found.pop(name)
 
   yield read
+
+
+@functools.cache
+def _context() -> Any:
+  """One for all pieces: its threads take longer to start than small ones."""
+  import tensorstore as ts
+
+  return ts.Context(_LIMITS)
 
 
 def _parts(array: Any) -> Iterator[tuple[slice, ...]]:
@@ -154,13 +169,13 @@ def _safetensors(
   place: pathlib.Path, leaves: Mapping[str, Leaf]
 ) -> Iterator[ReadLeaf]:
   """The format: length of a header, the header, the bytes of all arrays."""
-  del leaves  # The header has them.
   with contextlib.ExitStack() as stack:
     try:
       file = stack.enter_context(files.opened(place))
     except (FileNotFoundError, NotADirectoryError):
       raise Damaged("the file is missing") from None
     header, start = _header(file)
+    found = empty(leaves)
     size = os.fstat(file.fileno()).st_size - start
 
     def read(name: str, leaf: Leaf, pace: Pace) -> np.ndarray:
@@ -175,10 +190,9 @@ def _safetensors(
         raise Damaged("the file is cut short, or its header is damaged")
       if end - begin != leaf.nbytes:
         raise Damaged(f"it takes {end - begin} bytes, not {leaf.nbytes}")
-      found = empty(leaf)
       file.seek(start + begin)
-      _fill(file, memoryview(as_bytes(found)), pace)
-      return found
+      _fill(file, memoryview(as_bytes(found[name])), pace)
+      return found.pop(name)
 
     yield read
 

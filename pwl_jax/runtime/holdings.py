@@ -82,7 +82,7 @@ class Holdings:
       programs = {r: self._bundle.program_bytes(piece, r) for r in roles}
       leaves = self._bundle.leaves(piece, pace)
       return Held(
-        jax.block_until_ready({n: self._put(a) for n, a in leaves.items()}),
+        jax.block_until_ready(self._put(leaves)),
         programs,
       )
     except RuntimeFailure:
@@ -103,6 +103,6 @@ class Holdings:
     for piece in pieces:
       self._pieces.pop(piece, None)
 
-  def _put(self, array: np.ndarray) -> jax.Array:
+  def _put(self, leaves: dict[str, np.ndarray]) -> Leaves:
     """A CPU takes the memory as it is: read for this, and changed by nobody."""
-    return jax.device_put(array, self._device, may_alias=True)
+    return jax.device_put(leaves, self._device, may_alias=True)
