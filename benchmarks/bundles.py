@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from pwl_jax import models
+from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.manifest import STORES, Composition, Input
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.evaluation.improvements import NOTHING
@@ -25,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser):
 def make_bundle(preset: str, directory: pathlib.Path, *, store: str):
   """Writes one whose measured accuracies rise with every teacher unit."""
   if (directory / "manifest.json").exists():
+    there = manifests.read(directory)
+    found = there.config.get("model.preset"), there.store
+    if found != (preset, store):
+      raise ValueError(
+        f"the bundle at {directory} is of {found[0]} in {found[1]}; name these "
+        "by --preset and --store, or another --dir"
+      )
     return
   swapnet = SwapNet.create(*models.create_pair(preset))
   rng, n = np.random.default_rng(0), swapnet.num_units

@@ -1,13 +1,14 @@
 """Requests while units are swapped: how long they take, and if all are right.
 
-  python -m benchmarks.swap --preset=vit_small_tiny --cycles=5
+  python -m benchmarks.swap --preset=vit_small_tiny --cycles=100
   python -m benchmarks.swap --preset=tiny_resnet --threads=4 --cycles=500
 
-Threads ask without a break, first while nothing changes, at every rung in
-turn, and then while the model goes up and down. Every answer is compared with
-that of the composition that gave it. The p99 of a composition while it is
-being left is told beside its quiet p99, and what the process holds before and
-after.
+Threads ask without a break: during a first upgrade, for which nothing was
+compiled before; while nothing changes, at every rung in turn; and then while
+the model goes up and down. Every answer is compared with that of the
+composition that gave it. Of a composition while it is being left, the p99 is
+told beside its quiet p99; "all" are all requests, each in quiet p99s of the
+composition that answered. Last comes what the process holds, as it goes on.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import resource
 import tempfile
 import threading
 import time
-from typing import NamedTuple
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -29,29 +30,27 @@ from rich.table import Table
 import pwl_jax
 from benchmarks import bundles
 
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 1.0  # At each rung.
+FEW = 100  # Requests of which a p99 says little.
+PARTS = 4  # Of the cycles, between which it is looked at what is held.
 
-
-class Asked(NamedTuple):
-  """What the threads saw."""
-
-  milliseconds: dict[str, list[float]]  # By composition.
-  wrong: list[str]
+Milliseconds = dict[str, list[float]]  # By composition.
 
 
 class Load:
   """Threads that ask without a break, while they are entered."""
 
-  def __init__(self, model, golden, images, threads: int):
-    self._model, self._golden, self._images = model, golden, images
+  def __init__(self, model, images, threads: int, see: Callable):
+    self._model, self._images, self._see = model, images, see
     self._stop = threading.Event()
-    self.asked = Asked(collections.defaultdict(list), [])
+    self.milliseconds: Milliseconds = collections.defaultdict(list)
+    self.failed: list[str] = []
     self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
 
   def __enter__(self):
     for thread in self._threads:
       thread.start()
-    return self.asked
+    return self
 
   def __exit__(self, *error):
     self._stop.set()
@@ -61,16 +60,16 @@ class Load:
   def _ask(self):
     while not self._stop.is_set():
       began = time.perf_counter()
-      with self._model.pinned() as snapshot:
-        answer = snapshot(self._images)
+      try:
+        with self._model.pinned() as snapshot:
+          answer = snapshot(self._images)
+      except Exception as error:
+        self.failed.append(repr(error))
+        continue
       seconds = time.perf_counter() - began
       word = snapshot.composition
-      self.asked.milliseconds[word].append(1e3 * seconds)
-      golden = self._golden[word]
-      if not np.allclose(
-        answer, golden, rtol=0, atol=1e-4 * np.abs(golden).max()
-      ):
-        self.asked.wrong.append(word)
+      self.milliseconds[word].append(1e3 * seconds)
+      self._see(word, answer)
 
 
 def main(argv: list[str] | None = None):
@@ -79,13 +78,20 @@ def main(argv: list[str] | None = None):
   )
   bundles.add_arguments(parser)
   parser.add_argument("--threads", type=int, default=1)
-  parser.add_argument("--cycles", type=int, default=5)
+  parser.add_argument("--cycles", type=int, default=100)
+  parser.add_argument(
+    "--rate", type=float, help="bytes per second to read; no limit by default"
+  )
   parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
   given = parser.parse_args(argv)
   with tempfile.TemporaryDirectory() as temporary:
     directory = given.dir or pathlib.Path(temporary) / "bundle"
     bundles.make_bundle(given.preset, directory, store=given.store)
-    with pwl_jax.open(directory) as model:
+    with pwl_jax.open(
+      directory,
+      cache_dir=pathlib.Path(temporary) / "programs",
+      max_bytes_per_second=given.rate,
+    ) as model:
       found = measure(model, given.threads, given.cycles)
   show(found)
   if given.json:
@@ -95,35 +101,68 @@ def main(argv: list[str] | None = None):
 def measure(model, threads: int, cycles: int) -> dict:
   shape = (1, *model.manifest.input.image)
   images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-  golden, quiet = {}, {}
+  answers, golden, quiet, wrong = [], {}, {}, []
+  with Load(
+    model, images, threads, lambda *seen: answers.append(seen)
+  ) as first:
+    model.upgrade(policy="every").wait()
+
+  def check(word, answer):
+    scale = np.abs(golden[word]).max()
+    if not np.allclose(answer, golden[word], rtol=0, atol=1e-4 * scale):
+      wrong.append(word)
+
+  failed = list(first.failed)
   for word in model.manifest.ladder:
     model.upgrade(to=word).wait()
     golden[word] = model(images)
-    with Load(model, golden, images, threads) as asked:
-      time.sleep(QUIET_SECONDS / len(model.manifest.ladder))
-    quiet |= asked.milliseconds
-  held = [holdings(model)]
-  with Load(model, golden, images, threads) as asked:
-    for cycle in range(cycles):
-      model.downgrade().wait()
-      model.upgrade().wait()
-      if cycle == cycles // 10:
-        held.append(holdings(model))
-  held.append(holdings(model))
+    with Load(model, images, threads, check) as load:
+      time.sleep(QUIET_SECONDS)
+    quiet |= load.milliseconds
+    failed += load.failed
+  for seen in answers:
+    check(*seen)
+  held, busy = [holdings(model)], collections.defaultdict(list)
+  for part in range(PARTS):
+    with Load(model, images, threads, check) as load:
+      for _ in range(cycles * part // PARTS, cycles * (part + 1) // PARTS):
+        model.downgrade().wait()
+        model.upgrade(policy="every").wait()
+    for word, taken in load.milliseconds.items():
+      busy[word] += taken
+    failed += load.failed
+    held.append(holdings(model))
   return {
-    "compositions": {
-      word: {
-        "requests": len(asked.milliseconds[word]),
-        "quiet_p99_ms": float(np.percentile(quiet[word], 99)),
-        "busy_p99_ms": float(np.percentile(asked.milliseconds[word], 99)),
-      }
-      for word in model.manifest.ladder
-      if asked.milliseconds[word]
-    },
-    "wrong": len(asked.wrong),
-    "failed": sum(event.kind == "failed" for event in model.events),
+    "compiling": compared(first.milliseconds, quiet),
+    "changing": compared(busy, quiet),
+    "wrong": len(wrong),
+    "failed_requests": len(failed),
+    "failed_changes": sum(event.kind == "failed" for event in model.events),
     "held": held,
   }
+
+
+def compared(busy: Milliseconds, quiet: Milliseconds) -> dict[str, dict]:
+  """By composition, and of all together."""
+  limits = {word: p99(taken) for word, taken in quiet.items()}
+  found = {
+    word: {
+      "requests": len(busy[word]),
+      "quiet_p99_ms": limits[word],
+      "p99_ms": p99(busy[word]),
+      "ratio": p99(busy[word]) / limits[word],
+    }
+    for word in limits
+    if busy.get(word)
+  }
+  ratios = [ms / limits[word] for word, taken in busy.items() for ms in taken]
+  if ratios:
+    found["all"] = {"requests": len(ratios), "ratio": p99(ratios)}
+  return found
+
+
+def p99(taken: list[float]) -> float:
+  return float(np.percentile(taken, 99))
 
 
 def holdings(model) -> dict[str, float]:
@@ -137,22 +176,29 @@ def holdings(model) -> dict[str, float]:
 
 
 def show(found: dict):
-  table = Table(
-    *("composition", "requests", "quiet p99 ms", "p99 ms in changes", "ratio"),
-    box=None,
-  )
-  for word, figures in found["compositions"].items():
-    quiet, busy = figures["quiet_p99_ms"], figures["busy_p99_ms"]
-    table.add_row(
-      word,
-      f"{figures['requests']:,}",
-      f"{quiet:.1f}",
-      f"{busy:.1f}",
-      f"{busy / quiet:.2f}",
-    )
   console = Console()
-  console.print(table)
-  console.print(f"wrong answers {found['wrong']}, failed {found['failed']}")
+  for title in ("compiling", "changing"):
+    table = Table(
+      *("composition", "requests", "quiet p99 ms", "p99 ms", "ratio"),
+      title=f"While {title}",
+      box=None,
+    )
+    for word, figures in found[title].items():
+      few = " (few)" if figures["requests"] < FEW else ""
+      table.add_row(
+        word,
+        f"{figures['requests']:,}{few}",
+        *(
+          f"{figures[k]:.1f}" if k in figures else ""
+          for k in ("quiet_p99_ms", "p99_ms")
+        ),
+        f"{figures['ratio']:.2f}",
+      )
+    console.print(table)
+  console.print(
+    f"wrong answers {found['wrong']}, failed requests "
+    f"{found['failed_requests']}, failed changes {found['failed_changes']}"
+  )
   for held in found["held"]:
     console.print(", ".join(f"{name} {n:,.1f}" for name, n in held.items()))
 

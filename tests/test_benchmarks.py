@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import cold_start, evaluation, step
+from benchmarks import bundles, cold_start, evaluation, reads, step, swap
 
 
 def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys):
@@ -45,3 +45,43 @@ def test_a_cold_start_is_measured(tmp_path, monkeypatch, capsys):
   found = json.loads((tmp_path / "figures.json").read_text())
   assert list(found) == ["teacher", "student", "student, then all"]
   assert "import jax" in capsys.readouterr().out
+
+
+def test_swaps_are_measured(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(swap, "QUIET_SECONDS", 0.01)
+  path = tmp_path / "figures.json"
+  swap.main(
+    [
+      *("--preset=tiny_vgg", "--cycles=4", "--store=safetensors"),
+      *("--threads=2", f"--json={path}"),
+    ]
+  )
+  found = json.loads(path.read_text())
+  assert found["wrong"] == 0 == found["failed_requests"]
+  assert found["changing"]["all"]["requests"] > 0
+  assert len(found["held"]) == 1 + swap.PARTS
+  assert "wrong answers 0, failed requests 0" in capsys.readouterr().out
+
+
+def test_requests_that_fail_are_counted():
+  class Failing:
+    def pinned(self):
+      raise RuntimeError("no")
+
+  with swap.Load(Failing(), None, 1, print) as load:
+    while not load.failed:
+      pass
+  assert not load.milliseconds
+
+
+def test_another_bundle_than_was_named_is_refused(tmp_path):
+  bundles.make_bundle("tiny_vgg", tmp_path / "b", store="safetensors")
+  with pytest.raises(ValueError, match="is of tiny_vgg in safetensors"):
+    bundles.make_bundle("tiny_vit", tmp_path / "b", store="safetensors")
+
+
+def test_reads_are_measured(tmp_path, capsys):
+  path = tmp_path / "figures.json"
+  reads.main(["--megabytes=1", "--rounds=1", f"--json={path}"])
+  found = json.loads(path.read_text())
+  assert list(found) == ["read() and sha256", "orbax", "safetensors"]

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import itertools
 import json
+import mmap
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -32,11 +33,17 @@ STEP = 1 << 20  # Bytes between two calls of pace.
 AHEAD = 8  # Blocks of at most a step that are under way.
 ALIGNMENT = 64
 MOST_HEADER = 100_000_000  # Bytes, in the safetensors library too.
-# Two threads read while a third copies; the rest is left to the requests.
+# One thread reads while another copies; the rest is left to the requests.
 _LIMITS = {
-  "file_io_concurrency": {"limit": 2},
+  "file_io_concurrency": {"limit": 1},
   "data_copy_concurrency": {"limit": 1},
 }
+# Memory that is shared does not come in large pages; Windows has no choice.
+_PRIVATE = (
+  {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+  if hasattr(mmap, "MAP_PRIVATE")
+  else {}
+)
 # What the system lacks, which no file is to blame for.
 _LACKS = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "CANCELLED")
 
@@ -66,11 +73,18 @@ def as_bytes(array: np.ndarray) -> np.ndarray:
 def empty(leaves: Mapping[str, Leaf]) -> dict[str, np.ndarray]:
   """Memory for the leaves of a piece, each aligned.
 
-  It is taken at once: in large pages the system gives it much sooner.
+  It comes from the system as one block: in large pages that takes much less
+  time, and all of it goes back when the last of the leaves goes.
   """
   sizes = [-(-leaf.nbytes // ALIGNMENT) * ALIGNMENT for leaf in leaves.values()]
-  raw = np.empty(sum(sizes) + ALIGNMENT, np.uint8)
-  start, found = -raw.ctypes.data % ALIGNMENT, {}
+  try:
+    memory = mmap.mmap(-1, max(1, sum(sizes)), **_PRIVATE)
+  except OSError as error:
+    raise MemoryError(f"{sum(sizes):,} bytes: {error.strerror}") from error
+  if hasattr(mmap, "MADV_HUGEPAGE"):
+    with contextlib.suppress(OSError):  # Not every kernel has them.
+      memory.madvise(mmap.MADV_HUGEPAGE)
+  raw, start, found = np.frombuffer(memory, np.uint8), 0, {}
   for (name, leaf), size in zip(leaves.items(), sizes, strict=True):
     own = raw[start : start + leaf.nbytes]
     found[name] = own.view(numpy_dtype(leaf.dtype)).reshape(leaf.shape)

@@ -10,6 +10,7 @@ serving   what is served, and what it is built of
 climber   the worker: pursues goals
 steps     one step of that: loads, warms, publishes, lets go
 reader    reads pieces, one ahead
+background  threads that leave the processor to the requests
 memory    what fits the budget
 routes    which compositions to visit
 upgrade   the handle of a change

@@ -12,7 +12,7 @@ import threading
 import weakref
 
 from pwl_jax.method.composition import validate
-from pwl_jax.runtime import routes
+from pwl_jax.runtime import background, routes
 from pwl_jax.runtime.errors import (
   BudgetExceeded,
   Cancelled,
@@ -132,10 +132,7 @@ class Climber:
       self._next.end(Cancelled(reason))
     self._next = goal
     if self._thread is None or not self._thread.is_alive():
-      self._thread = threading.Thread(
-        target=self._work, name="pwl_jax loader", daemon=True
-      )
-      self._thread.start()
+      self._thread = background.start("loader", self._work)
       _WORKING.add(self)
     self._wake.notify_all()
     return goal

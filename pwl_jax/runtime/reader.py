@@ -4,11 +4,11 @@ While a composition is compiled and warmed, the first piece of the next one is
 on its way. Only one piece is read at a time, so a limit on the speed holds.
 """
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from pwl_jax.runtime import background
 from pwl_jax.runtime.errors import LoadFailed
 from pwl_jax.runtime.holdings import Holdings, Leaves, Pace
 from pwl_jax.runtime.upgrade import Upgrade
@@ -82,7 +82,6 @@ class Reader:
 
 
 def _in_background(call: Callable, *arguments) -> Future:
-  """In a thread that a process does not wait for when it ends."""
   future: Future = Future()
 
   def run():
@@ -91,5 +90,5 @@ def _in_background(call: Callable, *arguments) -> Future:
     except BaseException as error:
       future.set_exception(error)
 
-  threading.Thread(target=run, name="pwl_jax reader", daemon=True).start()
+  background.start("reader", run)
   return future

@@ -1,6 +1,7 @@
 """A change that was asked for: how far it is, and how it ended."""
 
 import threading
+import time
 from typing import NamedTuple
 
 from pwl_jax.runtime.errors import Cancelled
@@ -67,6 +68,7 @@ class Upgrade:
 
   def pause(self, seconds: float = 0.0):
     """Waits, unless it was cancelled: then it raises."""
+    time.sleep(0)  # Requests need the interpreter more than the worker does.
     if self._stop.wait(seconds) if seconds else self._stop.is_set():
       raise Cancelled(f"the way to {self.target}: {self._reason}")
 
