@@ -47,7 +47,7 @@ def measure_costs(swapnet: SwapNet) -> Costs:
   """Counts every piece once; nothing is computed or compiled."""
   variables = swapnet.abstract_variables()
   features = {
-    letter: [network.input_shape, *network.shapes()]
+    letter: network.abstract_features()
     for letter, network in (
       (compositions.TEACHER, swapnet.teacher),
       (compositions.STUDENT, swapnet.student),
@@ -93,8 +93,7 @@ def size(tree: Any) -> int:
   return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def _flops(function, variables, feature_shape) -> int | None:
-  feature = jax.ShapeDtypeStruct((1, *feature_shape), "float32")
+def _flops(function, variables, feature) -> int | None:
   found = jax.jit(function).lower(variables, feature).cost_analysis()
   flops = (found or {}).get("flops")
   return None if flops is None else int(flops)

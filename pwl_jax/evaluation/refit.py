@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from pwl_jax.evaluation.scores import Score
+from pwl_jax.method.feature import Feature, mask_of, values_of
 from pwl_jax.method.network import Variables
 from pwl_jax.method.swapnet import SwapNet, boundary_name
 from pwl_jax.training.accuracy import Batches
@@ -124,12 +125,16 @@ def _mean_across(boundary: int, scores: Mapping[str, Score]) -> float:
   return sum(crossing) / len(crossing)
 
 
-def _rows(teacher, student, counts) -> jax.Array:
+def _rows(teacher: Feature, student: Feature, counts) -> jax.Array:
   """[1, teacher, student] at every position; padding is rows of zeros."""
-  features = jnp.concatenate([teacher, student], -1).astype(jnp.float32)
+  both = [values_of(teacher), values_of(student)]
+  features = jnp.concatenate(both, -1).astype(jnp.float32)
   features = features.reshape(len(counts), -1, features.shape[-1])
   rows = jnp.pad(features, ((0, 0), (0, 0), (1, 0)), constant_values=1.0)
-  return (rows * counts[:, None, None]).reshape(-1, rows.shape[-1])
+  counts, mask = counts[:, None, None], mask_of(teacher)
+  if mask is not None:
+    counts = counts * mask.reshape(len(rows), -1, 1)
+  return (rows * counts).reshape(-1, rows.shape[-1])
 
 
 def _triangle(rows: jax.Array) -> jax.Array:

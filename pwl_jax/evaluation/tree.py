@@ -120,11 +120,13 @@ def _inputs(
     if not wanted:
       continue
     rows = jnp.asarray([known.index(n) for n in wanted])
-    feature = before.features[other][rows]
+    feature = jax.tree.map(
+      lambda leaf, rows=rows: leaf[rows], before.features[other]
+    )
     if other != letter:
       boundary = len(wanted[0]) - 1
       feature = swapnet.convert(variables, boundary, letter, feature)
     places |= {n: len(places) + k for k, n in enumerate(wanted)}
     parts.append(feature)
   order = jnp.asarray([places[parent] for parent in parents])
-  return jnp.concatenate(parts)[order]
+  return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[order], *parts)

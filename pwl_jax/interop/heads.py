@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import traverse_util
 
+from pwl_jax.method.feature import Feature
 from pwl_jax.method.network import Network, Variables, unit_name
 
 Path = tuple[str, ...]
@@ -22,7 +23,7 @@ class Head(NamedTuple):
 
   unit: nn.Module  # The last unit, for that number.
   paths: tuple[Path, ...]  # Its leaves of another shape, collection first.
-  feature: jax.ShapeDtypeStruct  # What it is given.
+  feature: Feature  # What it is given, abstract.
 
 
 def with_classes(
@@ -41,7 +42,9 @@ def with_classes(
 
   @jax.jit  # So that nothing but the head is drawn.
   def draw(key):
-    feature = jnp.zeros(head.feature.shape, head.feature.dtype)
+    feature = jax.tree.map(
+      lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), head.feature
+    )
     drawn = head.unit.init(key, feature, train=False)
     drawn = traverse_util.flatten_dict(drawn)
     return {path: drawn[path] for path in head.paths}
@@ -80,8 +83,7 @@ def _find_head(network: Network, num_classes: int) -> Head:
       "docs/extending.md shows"
     )
   unit = last.clone(num_classes=num_classes)
-  shape = (network.input_shape, *network.shapes())[-2]
-  feature = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+  feature = network.abstract_features()[-2]
   before, after = (_leaves(u, feature) for u in (last, unit))
   paths = tuple(p for p in after if before.get(p) != after[p])
   layers = {path[:-1] for path in paths}

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice
+from pwl_jax.method.feature import Feature, paired_rows
 
 KINDS = ("auto", "linear", "identity", "orthogonal")
 Variables = dict[str, Any]
@@ -61,7 +62,9 @@ class IdentityConverter(nn.Module):
   def __call__(self, teacher_feature: jax.Array) -> jax.Array:
     return teacher_feature
 
-  def fit(self, teacher_feature, student_feature) -> Variables:
+  def fit(
+    self, teacher_feature: Feature, student_feature: Feature
+  ) -> Variables:
     del teacher_feature, student_feature
     return {}
 
@@ -103,9 +106,11 @@ class LinearConverter(nn.Module):
     """The round trip; `init` walks it, so both maps get their parameters."""
     return self.decode(self.encode(teacher_feature))
 
-  def fit(self, teacher_feature, student_feature) -> Variables:
+  def fit(
+    self, teacher_feature: Feature, student_feature: Feature
+  ) -> Variables:
     """Each map on its own minimises the squared error of its direction."""
-    teacher, student = _rows(teacher_feature), _rows(student_feature)
+    teacher, student = paired_rows(teacher_feature, student_feature)
     return {
       "params": {
         "encoder": least_squares(teacher, student),
@@ -156,9 +161,11 @@ class OrthogonalConverter(nn.Module):
   def __call__(self, teacher_feature: jax.Array) -> jax.Array:
     return self.decode(self.encode(teacher_feature))
 
-  def fit(self, teacher_feature, student_feature) -> Variables:
+  def fit(
+    self, teacher_feature: Feature, student_feature: Feature
+  ) -> Variables:
     """The best decoder of this form (orthogonal Procrustes)."""
-    teacher, student = _rows(teacher_feature), _rows(student_feature)
+    teacher, student = paired_rows(teacher_feature, student_feature)
     student_center = student.mean(axis=0)
     teacher_center = teacher.mean(axis=0)
     cross = jnp.matmul(
@@ -203,11 +210,6 @@ def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
   kernel = kernel * unit[:, None]
   bias = y_mean - jnp.matmul(x_mean, kernel, precision="highest")
   return {"kernel": kernel, "bias": bias}
-
-
-def _rows(feature: jax.Array) -> jax.Array:
-  """[..., c] -> [n, c] in float32: every position is one example."""
-  return feature.reshape(-1, feature.shape[-1]).astype(jnp.float32)
 
 
 def _turn(x, center, rotation, new_center) -> jax.Array:

@@ -8,6 +8,8 @@ student and teacher, s_i, t_i their features at boundary i, tau a temperature.
 import jax
 import jax.numpy as jnp
 
+from pwl_jax.method.feature import Feature, mask_of, values_of
+
 # Norms below this count as zero, as in common implementations of the cosine.
 COSINE_EPSILON = 1e-8
 
@@ -42,13 +44,19 @@ def soft_loss(
   return temperature**2 * jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-def distance(a: jax.Array, b: jax.Array) -> jax.Array:
+def distance(a: Feature, b: Feature) -> jax.Array:
   """Mean squared difference plus 1 - cosine: [b, ...] x 2 -> [b].
 
-  The cosine is of whole examples, flattened.
+  The cosine is of whole examples, flattened; padding is no part of them.
   """
-  a, b = (f.reshape(f.shape[0], -1).astype(jnp.float32) for f in (a, b))
-  squared = jnp.mean((a - b) ** 2, axis=-1)
+  mask = mask_of(a)
+  a, b = (values_of(f).astype(jnp.float32) for f in (a, b))
+  size = a[0].size
+  if mask is not None:
+    a, b = (jnp.where(mask[..., None], f, 0) for f in (a, b))
+    size = jnp.maximum(jnp.sum(mask, axis=-1), 1) * a.shape[-1]
+  a, b = (f.reshape(f.shape[0], -1) for f in (a, b))
+  squared = jnp.sum((a - b) ** 2, axis=-1) / size
   cosine = jnp.sum(a * b, axis=-1) * _inverse_norm(a) * _inverse_norm(b)
   return squared + 1 - cosine
 
@@ -59,22 +67,22 @@ def _inverse_norm(a: jax.Array) -> jax.Array:
 
 
 def feature_loss(
-  student: jax.Array,
-  teacher: jax.Array,
+  student: Feature,
+  teacher: Feature,
   *,
-  encoded: jax.Array,
-  decoded: jax.Array,
+  encoded: Feature,
+  decoded: Feature,
 ) -> jax.Array:
   """d(s_i, enc_i(t_i)) + d(t_i, dec_i(s_i)) at one boundary -> [b]."""
   return distance(student, encoded) + distance(teacher, decoded)
 
 
 def reconstruction_loss(
-  student: jax.Array,
-  teacher: jax.Array,
+  student: Feature,
+  teacher: Feature,
   *,
-  student_trip: jax.Array,
-  teacher_trip: jax.Array,
+  student_trip: Feature,
+  teacher_trip: Feature,
 ) -> jax.Array:
   """d(t_i, dec_i(enc_i(t_i))) + d(s_i, enc_i(dec_i(s_i))) -> [b]."""
   return distance(teacher, teacher_trip) + distance(student, student_trip)

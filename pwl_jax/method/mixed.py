@@ -6,12 +6,13 @@ which ones is data, so one compile serves all compositions, and a step costs
 what one composition costs on average.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from pwl_jax.method.composition import STUDENT, TEACHER
+from pwl_jax.method.feature import Feature
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.swapnet import SwapNet
 
@@ -56,13 +57,21 @@ def mixed_pass(
     position = jnp.argsort(order)
     if i < num_units - 1:
       teacher_pool, student_pool = _both_widths(swapnet, variables, i, outputs)
-  logits = _take(jnp.concatenate(list(outputs.values())), position)
+  logits = _take(_joined(outputs.values()), position)
   return Pass(logits, (), batch_stats)
 
 
-def _take(pool: jax.Array, rows: jax.Array) -> jax.Array:
+def _take(pool: Feature, rows: jax.Array) -> Feature:
   """Distinct rows; saying so spares their gradient a scatter with atomics."""
-  return pool.at[rows].get(unique_indices=True, mode="promise_in_bounds")
+
+  def take(leaf):
+    return leaf.at[rows].get(unique_indices=True, mode="promise_in_bounds")
+
+  return jax.tree.map(take, pool)
+
+
+def _joined(features: Iterable[Feature]) -> Feature:
+  return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *features)
 
 
 def _both_widths(swapnet, variables, i, outputs):
@@ -74,7 +83,7 @@ def _both_widths(swapnet, variables, i, outputs):
     converted = convert(variables, i, feature)
     teacher_pool.append(feature if from_teacher else converted)
     student_pool.append(converted if from_teacher else feature)
-  return jnp.concatenate(teacher_pool), jnp.concatenate(student_pool)
+  return _joined(teacher_pool), _joined(student_pool)
 
 
 def check_masks(swapnet, x, masks, teacher_counts):

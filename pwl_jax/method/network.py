@@ -3,7 +3,8 @@
 The contract of a unit: a Flax module called as `unit(feature, *, train)`. It
 takes the feature of the boundary before it (the first unit: a batch of
 inputs) and returns the feature of the boundary behind it (the last unit:
-logits, [b, k]). The batch is a feature's first axis, the channels its last.
+logits, [b, k]). A feature is an array with the batch as its first axis and the
+channels as its last, or `feature.Masked`, where examples differ in length.
 A unit may hold the collections `params` and `batch_stats`, and may draw
 random numbers in training from the stream `dropout`; nothing else.
 
@@ -25,6 +26,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from pwl_jax.method.feature import Feature, values_of
+
 Variables = Mapping[str, Any]
 BatchStats = dict[str, Any]  # unit -> its running averages
 
@@ -33,7 +36,7 @@ class Pass(NamedTuple):
   """What one run of a network, or of a composition, leaves behind."""
 
   logits: jax.Array  # [b, k]
-  features: tuple[jax.Array, ...]  # behind every unit but the last
+  features: tuple[Feature, ...]  # behind every unit but the last
   batch_stats: BatchStats  # of the units that ran in training mode
 
 
@@ -44,11 +47,11 @@ def unit_name(index: int) -> str:
 def apply_unit(
   unit: nn.Module,
   variables: Variables,
-  feature: jax.Array,
+  feature: Feature,
   *,
   train: bool = False,
   key: jax.Array | None = None,
-) -> tuple[jax.Array, Any]:
+) -> tuple[Feature, Any]:
   """Runs one unit; returns its output and its batch statistics afterwards."""
   if not train:
     output = unit.apply(variables, feature, train=False)
@@ -70,10 +73,11 @@ def unit_key(key: jax.Array | None, index: int) -> jax.Array | None:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """Units in the order they run, and the shape of one input without batch."""
+  """Units in the order they run, and what one input is, without batch."""
 
   units: tuple[nn.Module, ...]
   input_shape: tuple[int, ...]
+  input_dtype: str = "float32"  # "int32" for tokens.
 
   def __post_init__(self):
     # Tuples, so that a network can be a static argument of jit.
@@ -95,7 +99,7 @@ class Network:
 
   def init(self, key: jax.Array) -> dict[str, Any]:
     """Draws the variables of every unit."""
-    feature = jnp.zeros((1, *self.input_shape))
+    feature = self._nothing()
     variables = {}
     for i, unit in enumerate(self.units):
       drawn = unit.init(jax.random.fold_in(key, i), feature, train=False)
@@ -106,7 +110,8 @@ class Network:
   def check_input(self, x: jax.Array):
     """Raises where x cannot be a batch of inputs; the sides may differ."""
     expected = self.input_shape
-    if x.ndim != len(expected) + 1 or x.shape[-1] != expected[-1]:
+    channels = len(expected) == 1 or x.shape[-1:] == expected[-1:]
+    if x.ndim != len(expected) + 1 or not channels:
       sizes = ", ".join(map(str, ("b", *expected)))
       raise ValueError(
         f"an input of shape {list(x.shape)} does not fit: expected [{sizes}], "
@@ -115,7 +120,11 @@ class Network:
 
   def shapes(self) -> tuple[tuple[int, ...], ...]:
     """The shape of one example behind each unit; the last is the logits'."""
-    return tuple(s.shape[1:] for s in self._traced[1])
+    return tuple(values_of(f).shape[1:] for f in self._traced[1])
+
+  def abstract_features(self) -> tuple[Feature, ...]:
+    """What goes into each unit, and last the logits: batches of one."""
+    return (jax.eval_shape(self._nothing), *self._traced[1])
 
   def abstract_variables(self) -> dict[str, Any]:
     """The variables' shapes and dtypes, without computing any of them."""
@@ -150,12 +159,15 @@ class Network:
     """[b, *input_shape] -> [b, k], in evaluation mode."""
     return self.apply(variables, x).logits
 
+  def _nothing(self) -> jax.Array:
+    """A batch of one input."""
+    return jnp.zeros((1, *self.input_shape), self.input_dtype)
+
   @functools.cached_property  # Tracing a large network takes a second.
   def _traced(self):
     def run(key):
       variables = self.init(key)
-      x = jnp.zeros((1, *self.input_shape))
-      out = self.apply(variables, x)
+      out = self.apply(variables, self._nothing())
       return variables, (*out.features, out.logits)
 
     variables, outputs = jax.eval_shape(run, jax.random.key(0))

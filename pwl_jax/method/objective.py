@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from pwl_jax.method import losses
 from pwl_jax.method.cross import random_pass, student_tails
+from pwl_jax.method.feature import Feature, values_of
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.options import Options
 from pwl_jax.method.swapnet import SwapNet
@@ -159,8 +160,8 @@ def _cross_passes(
 def boundary_terms(
   swapnet: SwapNet,
   variables: Variables,
-  student_features: Sequence[jax.Array],
-  teacher_features: Sequence[jax.Array],
+  student_features: Sequence[Feature],
+  teacher_features: Sequence[Feature],
 ) -> tuple[jax.Array, jax.Array]:
   """The feature and the reconstruction loss, means over boundaries and batch.
 
@@ -182,7 +183,7 @@ def boundary_terms(
         teacher_trip=swapnet.decode(variables, i, encoded),
       )
     else:
-      trips = jnp.zeros(len(student))
+      trips = jnp.zeros(len(values_of(student)))
     reconstruction.append(trips)
   return _mean(feature), _mean(reconstruction)
 

@@ -23,6 +23,12 @@ def boundary_widths(
     student.num_units,
     "cut both into equally many units",
   )
+  _check_equal(
+    "what one input consists of",
+    teacher.input_dtype,
+    student.input_dtype,
+    "build both for the same input",
+  )
   shapes = list(zip(teacher.shapes(), student.shapes(), strict=True))
   *boundaries, (teacher_logits, student_logits) = shapes
   for i, (t, s) in enumerate(boundaries):

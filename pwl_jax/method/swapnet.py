@@ -21,6 +21,7 @@ from flax import linen as nn
 
 from pwl_jax.method import composition as compositions
 from pwl_jax.method import converters as conv
+from pwl_jax.method.feature import Feature, values_of, with_values
 from pwl_jax.method.network import (
   Network,
   Pass,
@@ -130,15 +131,17 @@ class SwapNet:
     """Whether features change at boundary i on their way across."""
     return not isinstance(self.converters[i], conv.IdentityConverter)
 
-  def encode(self, variables: Variables, i: int, feature):
+  def encode(self, variables: Variables, i: int, feature: Feature) -> Feature:
     """Teacher's width -> student's, at boundary i."""
     return self._apply_converter("encode", variables, i, feature)
 
-  def decode(self, variables: Variables, i: int, feature):
+  def decode(self, variables: Variables, i: int, feature: Feature) -> Feature:
     """Student's width -> teacher's, at boundary i."""
     return self._apply_converter("decode", variables, i, feature)
 
-  def convert(self, variables: Variables, i: int, letter: str, feature):
+  def convert(
+    self, variables: Variables, i: int, letter: str, feature: Feature
+  ) -> Feature:
     """To the width of the network that `letter` names, at boundary i."""
     to = self.decode if letter == compositions.TEACHER else self.encode
     return to(variables, i, feature)
@@ -165,7 +168,7 @@ class SwapNet:
   def run_units(
     self,
     variables: Variables,
-    feature: jax.Array,
+    feature: Feature,
     composition: str,
     *,
     start: int,
@@ -194,11 +197,11 @@ class SwapNet:
     variables: Variables,
     i: int,
     letter: str,
-    feature: jax.Array,
+    feature: Feature,
     *,
     train: bool = False,
     key: jax.Array | None = None,
-  ) -> tuple[jax.Array, dict[str, Any]]:
+  ) -> tuple[Feature, dict[str, Any]]:
     """Unit i of the network that `letter` names; its output and new stats.
 
     The stats are keyed by unit, and empty where the unit did not train.
@@ -221,12 +224,13 @@ class SwapNet:
   def logits(
     self, variables: Variables, x: jax.Array, composition: str
   ) -> jax.Array:
-    """[b, h, w, c] -> [b, k] by a composition such as "TTSS"."""
+    """[b, *input_shape] -> [b, k] by a composition such as "TTSS"."""
     return self.compose(variables, x, composition).logits
 
   def _apply_converter(
-    self, method: str, variables: Variables, i: int, feature
-  ):
-    return self.converters[i].apply(
-      variables["converters"][boundary_name(i)], feature, method=method
-    )
+    self, method: str, variables: Variables, i: int, feature: Feature
+  ) -> Feature:
+    own = variables["converters"][boundary_name(i)]
+    converter = self.converters[i]
+    values = converter.apply(own, values_of(feature), method=method)
+    return with_values(feature, values)
