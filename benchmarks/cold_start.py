@@ -6,8 +6,9 @@ Fresh processes, from their start to the first answer: Python with jax alone,
 the bundle's student, and with --torch what PyTorch users have: import torch
 and transformers, `from_pretrained` of a network of the teacher's size, one
 forward pass. And in a warm process: the bundle opened at the student, at the
-whole teacher, and at the student and then upgraded to the teacher. Cases are
-timed in turns; programs were compiled before and come from the user's cache.
+whole teacher, and at the student and upgraded to the teacher while it answers
+first. Cases are timed in turns; programs were compiled before and come from the
+user's cache.
 """
 
 import argparse
@@ -71,9 +72,10 @@ def in_a_warm_process(directory: pathlib.Path, rounds: int):
 
   def opened(start: str, upgrade: bool = False):
     with pwl_jax.open(directory, start=start) as model:
+      rest = model.upgrade() if upgrade else None
       model(np.zeros((1, *model.manifest.input.image), np.uint8))
-      if upgrade:
-        model.upgrade().wait()
+      if rest:
+        rest.wait()
 
   cases = {
     "teacher": functools.partial(opened, "T" * n),

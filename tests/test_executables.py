@@ -47,8 +47,9 @@ class Compiler:
 
 
 def answers(cache, compiler, digest="program", arguments=ARGUMENTS):
-  run = cache.get(digest, arguments, DEVICE, compiler)
-  return run(arguments).tolist() == [1, 2, 3, 4]
+  ready = cache.get(digest, arguments, DEVICE, compiler)
+  assert ready.output.shape == (4,) and ready.output.dtype == "float32"
+  return ready.run(arguments).tolist() == [1, 2, 3, 4]
 
 
 def test_what_was_compiled_is_kept(tmp_path):

@@ -32,6 +32,7 @@ ReadLeaf = Callable[[str, Leaf, Pace], np.ndarray]
 STEP = 1 << 20  # Bytes between two calls of pace.
 AHEAD = 8  # Blocks of at most a step that are under way.
 ALIGNMENT = 64
+LARGE = 8 << 20  # Bytes.
 MOST_HEADER = 100_000_000  # Bytes, in the safetensors library too.
 # One thread reads while another copies; the rest is left to the requests.
 _LIMITS = {
@@ -71,25 +72,33 @@ def as_bytes(array: np.ndarray) -> np.ndarray:
 
 
 def empty(leaves: Mapping[str, Leaf]) -> dict[str, np.ndarray]:
-  """Memory for the leaves of a piece, each aligned.
-
-  It comes from the system as one block: in large pages that takes much less
-  time, and all of it goes back when the last of the leaves goes.
-  """
+  """One block of memory for the leaves of a piece, each aligned."""
   sizes = [-(-leaf.nbytes // ALIGNMENT) * ALIGNMENT for leaf in leaves.values()]
-  try:
-    memory = mmap.mmap(-1, max(1, sum(sizes)), **_PRIVATE)
-  except OSError as error:
-    raise MemoryError(f"{sum(sizes):,} bytes: {error.strerror}") from error
-  if hasattr(mmap, "MADV_HUGEPAGE"):
-    with contextlib.suppress(OSError):  # Not every kernel has them.
-      memory.madvise(mmap.MADV_HUGEPAGE)
-  raw, start, found = np.frombuffer(memory, np.uint8), 0, {}
+  raw, found = _block(sum(sizes) + ALIGNMENT), {}
+  start = -raw.ctypes.data % ALIGNMENT
   for (name, leaf), size in zip(leaves.items(), sizes, strict=True):
     own = raw[start : start + leaf.nbytes]
     found[name] = own.view(numpy_dtype(leaf.dtype)).reshape(leaf.shape)
     start += size
   return found
+
+
+def _block(nbytes: int) -> np.ndarray:
+  """uint8[nbytes]; a large one from the system, and back to it.
+
+  It comes in large pages, which takes much less time, and leaves no gaps in
+  the process. Small ones the process has at hand.
+  """
+  if nbytes < LARGE:
+    return np.empty(nbytes, np.uint8)
+  try:
+    memory = mmap.mmap(-1, nbytes, **_PRIVATE)
+  except OSError as error:
+    raise MemoryError(f"{nbytes:,} bytes: {error.strerror}") from error
+  if hasattr(mmap, "MADV_HUGEPAGE"):
+    with contextlib.suppress(OSError):  # Not every kernel has them.
+      memory.madvise(mmap.MADV_HUGEPAGE)
+  return np.frombuffer(memory, np.uint8)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import pathlib
 import platform
 import stat
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 
@@ -27,6 +27,13 @@ DIGEST_SIZE = 32
 LIMIT = 2**30  # Bytes; the oldest go first.
 
 Executable = Callable[[Sequence[jax.Array]], jax.Array]
+
+
+class Ready(NamedTuple):
+  """A program compiled for one shape of features, which has run once."""
+
+  run: Executable
+  output: jax.ShapeDtypeStruct
 
 
 def default_folder() -> pathlib.Path | None:
@@ -47,7 +54,7 @@ class Cache:
   What a process has once, it has for all models it opens.
   """
 
-  _here: ClassVar[dict[str, Executable]] = {}
+  _here: ClassVar[dict[str, Ready]] = {}
 
   def __init__(self, folder: pathlib.Path | None):
     # Why a folder that was given is not used.
@@ -60,11 +67,14 @@ class Cache:
     arguments: Sequence[jax.Array],
     device: jax.Device,
     compile: Callable[[], jax.stages.Compiled],
-  ) -> Executable:
+  ) -> Ready:
     """The program, from here or compiled, to be called with such arguments."""
     key = _key(digest, arguments, device)
     if key not in self._here:
-      self._here[key] = self._load(key, arguments, device, compile)
+      run = self._load(key, arguments, device, compile)
+      output = jax.block_until_ready(run(arguments))
+      spec = jax.ShapeDtypeStruct(output.shape, output.dtype)
+      self._here[key] = Ready(run, spec)
     return self._here[key]
 
   def _load(self, key, arguments, device, compile) -> Executable:

@@ -6,20 +6,12 @@ order of their names; the second is a batch of features.
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from pwl_jax.runtime.errors import LoadFailed, in_a_line
-from pwl_jax.runtime.executables import Cache, Executable
-
-
-class Ready(NamedTuple):
-  """A program compiled for one shape of features."""
-
-  run: Executable
-  output: jax.ShapeDtypeStruct
+from pwl_jax.runtime.executables import Cache, Ready
 
 
 class Program:
@@ -53,7 +45,7 @@ class Program:
     leaves: Sequence[jax.Array],
     x: jax.ShapeDtypeStruct,
   ) -> jax.ShapeDtypeStruct:
-    """Compiled for such features and run once; what it makes of them."""
+    """Compiled for such features; what it makes of them."""
     ready = self._ready.get(x.shape)
     if ready is None:
       zeros = jax.device_put(np.zeros(x.shape, x.dtype), self._device)
@@ -88,8 +80,7 @@ class Program:
               "export the bundle again"
             ) from error
 
-        run = self._cache.get(self._digest, arguments, self._device, compile)
-        output = jax.block_until_ready(run(arguments))
-        spec = jax.ShapeDtypeStruct(output.shape, output.dtype)
-        self._ready[x.shape] = Ready(run, spec)
+        self._ready[x.shape] = self._cache.get(
+          self._digest, arguments, self._device, compile
+        )
       return self._ready[x.shape]

@@ -8,6 +8,7 @@ from pwl_jax.runtime.errors import Cancelled
 
 WAITING, RUNNING = "waiting", "running"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
+BREATH = 1e-3  # Seconds for which the worker may hold the interpreter.
 
 
 class Progress(NamedTuple):
@@ -28,6 +29,7 @@ class Upgrade:
     self._state, self._composition = WAITING, present
     self._loaded = self._total = 0
     self._reason: str | None = None
+    self._breathed = 0.0
     self._stop, self._ended = threading.Event(), threading.Event()
 
   def wait(self, timeout: float | None = None) -> str:
@@ -68,9 +70,16 @@ class Upgrade:
 
   def pause(self, seconds: float = 0.0):
     """Waits, unless it was cancelled: then it raises."""
-    time.sleep(0)  # Requests need the interpreter more than the worker does.
+    if self._state == RUNNING:  # Not while a model is opened.
+      self._breathe()
     if self._stop.wait(seconds) if seconds else self._stop.is_set():
       raise Cancelled(f"the way to {self.target}: {self._reason}")
+
+  def _breathe(self):
+    """Lets requests have the interpreter, which they need more."""
+    if time.perf_counter() - self._breathed > BREATH:
+      time.sleep(0)
+      self._breathed = time.perf_counter()
 
   def end(self, error: BaseException | None = None):
     self.error = error
