@@ -8,7 +8,7 @@ import numpy as np
 
 from pwl_jax import models
 from pwl_jax.bundle import manifest as manifests
-from pwl_jax.bundle.manifest import STORES, Composition, Input
+from pwl_jax.bundle.manifest import STORES, Composition, ImageInput
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.evaluation.improvements import NOTHING
 from pwl_jax.method import composition as compositions
@@ -49,7 +49,7 @@ def make_bundle(preset: str, directory: pathlib.Path, *, store: str):
     swapnet=swapnet,
     variables=variables,
     improvements=NOTHING,
-    input=Input(
+    input=ImageInput(
       swapnet.teacher.input_shape,
       (0.5,) * channels,
       (0.25,) * channels,

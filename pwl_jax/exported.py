@@ -16,7 +16,7 @@ import jax
 from pwl_jax import evaluated, trained, workdirs
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import ours
-from pwl_jax.bundle.manifest import Composition, Input
+from pwl_jax.bundle.manifest import Composition, ImageInput
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.context import Context
@@ -120,7 +120,7 @@ def _write(
     swapnet=context.swapnet,
     variables=variables,
     improvements=found,
-    input=Input(
+    input=ImageInput(
       tuple(data.dataset.image_shape),
       tuple(data.mean),
       tuple(data.deviation),

@@ -13,7 +13,13 @@ import numpy as np
 from pwl_jax import models
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import storing
-from pwl_jax.bundle.manifest import Composition, Input, Leaf, Manifest, Piece
+from pwl_jax.bundle.manifest import (
+  Composition,
+  ImageInput,
+  Leaf,
+  Manifest,
+  Piece,
+)
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.data.augment import normalise
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
@@ -53,7 +59,9 @@ class Trained(Case):
         swapnet=self.swapnet,
         variables=self.variables,
         improvements=self.improvements,
-        input=Input(self.swapnet.teacher.input_shape, MEAN, DEVIATION, "exact"),
+        input=ImageInput(
+          self.swapnet.teacher.input_shape, MEAN, DEVIATION, "exact"
+        ),
         class_names=[f"class {i}" for i in range(10)],
         compositions={
           word: Composition(0, 0.5, 0.25 + 0.01 * i, False)
@@ -122,7 +130,7 @@ def handmade(directory, store, pieces):
   }
   manifest = Manifest(
     num_units=num_units,
-    input=Input((1, 1, 1), (0.5,), (0.25,), "exact"),
+    input=ImageInput((1, 1, 1), (0.5,), (0.25,), "exact"),
     class_names=("a", "b"),
     store=store,
     pieces=described,

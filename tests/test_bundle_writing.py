@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import storing
-from pwl_jax.bundle.manifest import Composition, Input
+from pwl_jax.bundle.manifest import Composition, ImageInput
 from pwl_jax.evaluation.improvements import NOTHING
 from pwl_jax.exporting import checks, programs
 from tests.bundle_cases import DEVIATION, MEAN, handmade, trained
@@ -42,7 +42,7 @@ def write(directory, name="tiny_vit", **options):
 
 
 def pixels(mean=MEAN, deviation=DEVIATION):
-  return dict(input=Input(IMAGE, mean, deviation, "exact"))
+  return dict(input=ImageInput(IMAGE, mean, deviation, "exact"))
 
 
 def measured(accuracy):

@@ -5,7 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from pwl_jax.bundle.manifest import Composition, Input, Leaf, Manifest, Piece
+from pwl_jax.bundle.manifest import (
+  Composition,
+  ImageInput,
+  Leaf,
+  Manifest,
+  Piece,
+)
 from pwl_jax.method import composition as compositions
 from pwl_jax.runtime import routes
 from pwl_jax.runtime.errors import BudgetExceeded
@@ -25,7 +31,7 @@ def manifest_of(sizes, accuracy=None, ladder=None):
     accuracy = {word: word.count("T") / N for word in WORDS}
   return Manifest(
     num_units=N,
-    input=Input((1, 1, 1), (0.5,), (0.5,), "exact"),
+    input=ImageInput((1, 1, 1), (0.5,), (0.5,), "exact"),
     class_names=(),
     store="safetensors",
     pieces=pieces,

@@ -47,12 +47,13 @@ def test_any_composition_can_be_the_first(opened):
     opened(start="TTT", budget=sizes_of(model)["TTS"])
 
 
-@pytest.mark.parametrize("count", [1, 3, 8, 300])
+@pytest.mark.parametrize("count", [0, 1, 3, 8, 300])
 def test_any_batch_size(opened, count):
   images = images_of(count)
   found = opened()(images)
   assert found.shape == (count, 10) and found.dtype == np.float32
-  assert_close(found, trained("tiny_resnet").golden(images, "SSS"), 1e-4)
+  if count:
+    assert_close(found, trained("tiny_resnet").golden(images, "SSS"), 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +62,12 @@ def test_any_batch_size(opened, count):
     np.zeros((2, 16, 16, 3), np.float32),
     np.zeros((16, 16, 3), np.uint8),
     np.zeros((2, 8, 8, 3), np.uint8),
-    np.zeros((0, 16, 16, 3), np.uint8),
+    np.zeros((0, 8, 8, 3), np.uint8),
+    7,
   ],
 )
 def test_other_inputs_are_refused_with_what_to_give(opened, images):
-  with pytest.raises(ValueError, match=r"uint8\[b, 16, 16, 3\]|no images"):
+  with pytest.raises(ValueError, match=r"uint8\[b, 16, 16, 3\]"):
     opened()(images)
 
 

@@ -52,14 +52,26 @@ _composition = forms.fields(
     "calibrated": forms.flag,
   }
 )
-_input = forms.fields(
-  {
+_INPUTS = {
+  "images": {
     "image": forms.listed(forms.whole(1), 3),
     "mean": forms.listed(forms.number),
     "deviation": forms.listed(forms.positive),
     "resize": forms.one_of(parts.RESIZES),
-  }
-)
+  },
+  "texts": {"length": forms.whole(1), "tokenizer": forms.text},
+  "sounds": {"samples": forms.whole(1), "sample_rate": forms.whole(1)},
+}
+_kind = forms.one_of(_INPUTS)
+
+
+def _input(value: Any, where: str):
+  """Fields that its kind has."""
+  kind = value.get("kind") if isinstance(value, dict) else None
+  _kind(kind, f"{where}.kind")
+  forms.fields({"kind": _kind, **_INPUTS[kind]})(value, where)
+
+
 _manifest = forms.fields(
   {
     "num_units": forms.whole(1),

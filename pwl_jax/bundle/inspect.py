@@ -13,6 +13,7 @@ from rich.filesize import decimal as size
 from rich.table import Table
 from rich.text import Text
 
+from pwl_jax.bundle.parts import Input, SoundInput, TextInput
 from pwl_jax.bundle.reading import Bundle
 from pwl_jax.bundle.text import plain
 from pwl_jax.method import composition as compositions
@@ -36,12 +37,22 @@ def page(bundle: Bundle, console: Console) -> RenderableType:
   return Group(*parts)
 
 
+def _input(input: Input) -> str:
+  if isinstance(input, TextInput):
+    return f"texts, of which {input.length} tokens count"
+  if isinstance(input, SoundInput):
+    return (
+      f"int16 sounds of {input.samples:,} samples, {input.sample_rate:,} per "
+      "second; others are cut or filled up"
+    )
+  size = "x".join(map(str, input.image))
+  cut = ", others are cut to it" if input.resize == "centre" else ""
+  return f"uint8 images of {size}{cut}"
+
+
 def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
   manifest = bundle.manifest
-  height, *rest = manifest.input.image
-  image = "x".join(map(str, (height, *rest)))
-  cut = ", others are cut to it" if manifest.input.resize == "centre" else ""
-  yield "takes", f"uint8 images of {image}{cut}"
+  yield "takes", _input(manifest.input)
   names = list(manifest.class_names)
   if names:
     more = f", ... ({len(names)} classes)" if len(names) > MOST_NAMES else ""

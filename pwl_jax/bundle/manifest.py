@@ -18,10 +18,12 @@ from pwl_jax.bundle.parts import (
   CONVERTERS,
   DECODE,
   ENCODE,
+  INPUTS,
   RUN,
   STORES,
   Composition,
   Damaged,
+  ImageInput,
   Input,
   Leaf,
   Manifest,
@@ -42,6 +44,7 @@ __all__ = [
   "STORES",
   "Composition",
   "Damaged",
+  "ImageInput",
   "Input",
   "Leaf",
   "Manifest",
@@ -85,7 +88,7 @@ def to_json(manifest: Manifest) -> str:
     name: {"leaves": piece.leaves, "programs": piece.programs}
     for name, piece in manifest.pieces.items()
   }
-  fields["input"] = manifest.input._asdict()
+  fields["input"] = {"kind": manifest.input.kind, **manifest.input._asdict()}
   fields["compositions"] = {
     word: found._asdict() for word, found in manifest.compositions.items()
   }
@@ -137,11 +140,12 @@ def _refuse(constant: str):
 
 def _parse(fields: dict[str, Any]) -> Manifest:
   """JSON has neither tuples nor named ones."""
-  pixels = {name: _tuple(value) for name, value in fields["input"].items()}
+  given = {name: _tuple(value) for name, value in fields["input"].items()}
+  kind = INPUTS[given.pop("kind")]
   return Manifest(
     **{
       **fields,
-      "input": Input(**pixels),
+      "input": kind(**given),
       "class_names": tuple(fields["class_names"]),
       "ladder": tuple(fields["ladder"]),
       "platforms": tuple(fields["platforms"]),

@@ -18,9 +18,10 @@ _STATISTICS = "batch_stats/"  # How the names of such leaves begin.
 def check(manifest: Manifest):
   """Raises unless what a manifest says fits together."""
   _check_pieces(manifest)  # First: others count on there being num_units.
-  channels = manifest.input.image[-1]
-  for name in ("mean", "deviation"):
-    check_channels(f"input.{name}", getattr(manifest.input, name), channels)
+  if isinstance(manifest.input, parts.ImageInput):
+    channels = manifest.input.image[-1]
+    for name in ("mean", "deviation"):
+      check_channels(f"input.{name}", getattr(manifest.input, name), channels)
   if not manifest.platforms:
     raise ValueError("platforms names none")
   for name in ("pwl_jax", "jax"):

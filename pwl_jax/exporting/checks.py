@@ -7,7 +7,7 @@ import jax
 from jax import export
 
 from pwl_jax.bundle import valid
-from pwl_jax.bundle.parts import RESIZES, Composition, Input
+from pwl_jax.bundle.parts import RESIZES, Composition, ImageInput, Input
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.method import composition as compositions_of
@@ -71,12 +71,14 @@ def check_platforms(platforms: Sequence[str]):
 
 def _check_input(swapnet: SwapNet, input: Input):
   """Raises unless it is what the networks take, and can be normalised."""
-  check_choice("resize", input.resize, RESIZES)
   expected = swapnet.teacher.input_shape
-  if tuple(input.image) != expected:
+  if tuple(input.shape) != expected:
     raise ValueError(
-      f"input.image is {tuple(input.image)}, but the networks take {expected}"
+      f"input is of {tuple(input.shape)}, but the networks take {expected}"
     )
+  if not isinstance(input, ImageInput):
+    return
+  check_choice("resize", input.resize, RESIZES)
   for name in ("mean", "deviation"):
     valid.check_channels(f"input.{name}", getattr(input, name), expected[-1])
   if not all(map(math.isfinite, (*input.mean, *input.deviation))):

@@ -9,7 +9,14 @@ import numpy as np
 
 import pwl_jax
 from pwl_jax.bundle import stores
-from pwl_jax.bundle.parts import Composition, Input, Leaf, Manifest, Piece
+from pwl_jax.bundle.parts import (
+  Composition,
+  ImageInput,
+  Input,
+  Leaf,
+  Manifest,
+  Piece,
+)
 from pwl_jax.exporting.pieces import Pieces
 
 Binaries = Mapping[tuple[str, str], bytes]  # (piece, role) -> a program.
@@ -32,12 +39,7 @@ def describe(
   """All but its files, which are there once they are written."""
   manifest = Manifest(
     num_units=num_units,
-    input=Input(
-      tuple(map(int, input.image)),
-      tuple(map(float, input.mean)),
-      tuple(map(float, input.deviation)),
-      input.resize,
-    ),
+    input=_plain(input),
     class_names=tuple(class_names),
     store=store,
     pieces=_described(pieces, binaries),
@@ -78,6 +80,18 @@ def as_json(value: Any, where: str = "config") -> Any:
   raise ValueError(
     f"{where} is {value!r}; a config holds text, numbers, truth values and "
     "lists of such"
+  )
+
+
+def _plain(input: Input) -> Input:
+  """Of Python's own numbers, which JSON has."""
+  if not isinstance(input, ImageInput):
+    return input
+  return ImageInput(
+    tuple(map(int, input.image)),
+    tuple(map(float, input.mean)),
+    tuple(map(float, input.deviation)),
+    input.resize,
   )
 
 

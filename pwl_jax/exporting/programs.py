@@ -2,7 +2,7 @@
 
 A program takes the leaves of its piece, by name, and a feature of any batch
 size; weights are arguments, never constants. The first units take uint8
-images and normalise them.
+images and normalise them, or tokens, or samples.
 """
 
 import contextlib
@@ -15,8 +15,9 @@ from jax import export
 
 from pwl_jax.bundle.manifest import DECODE, ENCODE, RUN, Input
 from pwl_jax.bundle.names import nested
-from pwl_jax.data.augment import normalise
+from pwl_jax.data.inputs import noise, to_network
 from pwl_jax.method import composition as compositions
+from pwl_jax.method.feature import packed, unpacked, values_of
 from pwl_jax.method.network import unit_name
 from pwl_jax.method.swapnet import SwapNet, boundary_name
 
@@ -28,12 +29,12 @@ OTHER_TOLERANCE = 5e-2
 
 
 class Task(NamedTuple):
-  """What becomes a program."""
+  """What becomes a program. Features come and go in plain types: `packed`."""
 
   piece: str
   role: str
-  function: Callable[[Leaves, jax.Array], jax.Array]
-  takes: jax.ShapeDtypeStruct  # One feature, with a batch of 1.
+  function: Callable[[Leaves, Any], Any]
+  takes: Any  # One feature, abstract, with a batch of 1.
 
 
 def tasks(
@@ -49,7 +50,7 @@ def tasks(
   """
   found, features = [], {}
   for letter, role in compositions.ROLES.items():
-    feature = jax.ShapeDtypeStruct((1, *input.image), np.uint8)
+    feature = jax.ShapeDtypeStruct((1, *input.shape), input.dtype)
     for i in range(swapnet.num_units):
       piece = f"{role}/{unit_name(i)}"
       run = _unit(swapnet, i, letter, input)
@@ -58,7 +59,8 @@ def tasks(
       features[letter, i] = feature
   for i in range(swapnet.num_units - 1):
     ways = {ENCODE: compositions.TEACHER, DECODE: compositions.STUDENT}
-    dtypes = [features[letter, i].dtype for letter in ways.values()]
+    sides = [unpacked(features[letter, i]) for letter in ways.values()]
+    dtypes = [values_of(feature).dtype for feature in sides]
     if len(set(dtypes)) > 1:
       raise ValueError(
         f"teacher and student compute in {dtypes[0]} and {dtypes[1]} at "
@@ -77,7 +79,10 @@ def export_program(
 ) -> export.Exported:
   """One program for all platforms and every batch size."""
   (batch,) = export.symbolic_shape("b")
-  takes = jax.ShapeDtypeStruct((batch, *task.takes.shape[1:]), task.takes.dtype)
+  takes = jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype),
+    task.takes,
+  )
   shapes = {
     name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
     for name, leaf in leaves.items()
@@ -109,7 +114,8 @@ def check_programs(
 ):
   """Raises where a program does not give what the swap network gives."""
   for piece, role, x, golden in _passes(swapnet, variables, input):
-    actual = jax.jit(programs[piece, role].call)(pieces[piece], x)
+    actual = jax.jit(programs[piece, role].call)(pieces[piece], packed(x))
+    actual, golden = values_of(unpacked(actual)), values_of(golden)
     tolerance = TOLERANCES.get(str(golden.dtype), OTHER_TOLERANCE)
     actual, golden = (np.asarray(a, np.float32) for a in (actual, golden))
     for values, what in ((golden, "network"), (actual, f"{role} program")):
@@ -130,19 +136,18 @@ def check_programs(
 def _passes(
   swapnet: SwapNet, variables: Mapping[str, Any], input: Input
 ) -> Iterator[tuple[str, str, Any, Any]]:
-  """Student and teacher on a few images, and both ways over every boundary.
+  """Student and teacher on a few inputs, and both ways over every boundary.
 
   Piece, role, and what goes into the network there and what comes out.
   """
-  rng = np.random.default_rng(0)
-  images = rng.integers(256, size=(3, *input.image), dtype=np.uint8)
+  inputs = noise(input, 3)
   ways = {compositions.TEACHER: ENCODE, compositions.STUDENT: DECODE}
   for letter, role in compositions.ROLES.items():
-    x = images
+    x = inputs
     for i in range(swapnet.num_units):
 
       def run(variables, x, i=i, letter=letter):
-        x = x if i else normalise(x, input.mean, input.deviation)
+        x = x if i else to_network(x, input)
         return swapnet.run_unit(variables, i, letter, x)[0]
 
       feature = jax.jit(run)({role: variables[role]}, x)
@@ -162,9 +167,10 @@ def _unit(swapnet: SwapNet, i: int, letter: str, input: Input) -> Callable:
 
   def run(leaves, feature):
     if i == 0:
-      feature = normalise(feature, input.mean, input.deviation)
+      feature = to_network(feature, input)
     variables = {role: {unit_name(i): nested(leaves)}}
-    return swapnet.run_unit(variables, i, letter, feature)[0]
+    found, _ = swapnet.run_unit(variables, i, letter, unpacked(feature))
+    return packed(found)
 
   return run
 
@@ -180,6 +186,7 @@ def _conversion(
       else contextlib.nullcontext()
     )
     with precision:
-      return getattr(swapnet, role)(variables, i, feature)
+      convert = getattr(swapnet, role)
+      return packed(convert(variables, i, unpacked(feature)))
 
   return run

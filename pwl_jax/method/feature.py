@@ -53,3 +53,13 @@ def paired_rows(
   if mask is None:
     return flat[0], flat[1]
   return flat[0][mask.reshape(-1)], flat[1][mask.reshape(-1)]
+
+
+def packed(feature: Feature) -> jax.Array | tuple[jax.Array, jax.Array]:
+  """In types that need no code of ours: an array, or values and mask."""
+  return tuple(feature) if isinstance(feature, Masked) else feature
+
+
+def unpacked(feature: jax.Array | tuple[jax.Array, jax.Array]) -> Feature:
+  """The inverse of `packed`."""
+  return Masked(*feature) if isinstance(feature, tuple) else feature

@@ -2,7 +2,7 @@
 
 model     what users call; snapshots, changes, the budget
 snapshot  one composition and its arrays, which never change
-images    what a request may bring
+requests  what a request may bring
 programs  a program of the bundle, compiled by batch size
 executables  what was compiled, kept between processes
 holdings  the pieces in memory, verified as they are read

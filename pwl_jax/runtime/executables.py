@@ -26,14 +26,14 @@ FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 DIGEST_SIZE = 32
 LIMIT = 2**30  # Bytes; the oldest go first.
 
-Executable = Callable[[Sequence[jax.Array]], jax.Array]
+Executable = Callable[[Sequence[jax.Array]], Any]  # An array, or a tuple.
 
 
 class Ready(NamedTuple):
   """A program compiled for one shape of features, which has run once."""
 
   run: Executable
-  output: jax.ShapeDtypeStruct
+  output: Any  # What it gives, abstract.
 
 
 def default_folder() -> pathlib.Path | None:
@@ -73,7 +73,9 @@ class Cache:
     if key not in self._here:
       run = self._load(key, arguments, device, compile)
       output = jax.block_until_ready(run(arguments))
-      spec = jax.ShapeDtypeStruct(output.shape, output.dtype)
+      spec = jax.tree.map(
+        lambda part: jax.ShapeDtypeStruct(part.shape, part.dtype), output
+      )
       self._here[key] = Ready(run, spec)
     return self._here[key]
 
@@ -175,10 +177,11 @@ def _runner(written: bytes, device: jax.Device) -> Executable:
     written, executable_devices=devices
   )
 
-  def run(arguments: Sequence[jax.Array]) -> jax.Array:
+  def run(arguments: Sequence[jax.Array]) -> Any:
     results = executable.execute_sharded(arguments)
-    ((answer,),) = results.disassemble_into_single_device_arrays()
-    return answer
+    parts = results.disassemble_into_single_device_arrays()
+    answer = tuple(part for (part,) in parts)
+    return answer if len(answer) > 1 else answer[0]
 
   return run
 

@@ -21,8 +21,8 @@ from pwl_jax.runtime import routes
 from pwl_jax.runtime.climber import Climber
 from pwl_jax.runtime.events import Event
 from pwl_jax.runtime.executables import Cache, default_folder
-from pwl_jax.runtime.images import Images
 from pwl_jax.runtime.memory import Memory
+from pwl_jax.runtime.requests import Examples
 from pwl_jax.runtime.serving import Serving
 from pwl_jax.runtime.snapshot import Snapshot
 from pwl_jax.runtime.upgrade import Upgrade
@@ -41,13 +41,14 @@ class Model:
   def manifest(self) -> Manifest:
     return self._serving.manifest
 
-  def __call__(self, images: Images) -> np.ndarray:
-    """uint8[b, h, w, c] -> float32[b, classes] by what is served now.
+  def __call__(self, examples: Examples) -> np.ndarray:
+    """Images, texts or sounds -> float32[b, classes] by what is served now.
 
-    Where the networks were trained on images of many sizes, these may have
-    other sizes too, or be a list of images of several.
+    Images are uint8[b, h, w, c]; where the networks were trained on images of
+    many sizes, they may have other sizes, or be a list of several. Texts are a
+    list of strings; sounds are int16[b, n] or a list of any lengths.
     """
-    return self._serving.snapshot(images)
+    return self._serving.snapshot(examples)
 
   @contextlib.contextmanager
   def pinned(self) -> Iterator[Snapshot]:

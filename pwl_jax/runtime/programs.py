@@ -1,7 +1,8 @@
 """One program of a bundle, compiled once for each batch size it is asked for.
 
 Its first argument, the leaves of a piece, is passed as their arrays in the
-order of their names; the second is a batch of features.
+order of their names; the second is a batch of features: an array, or a tuple of
+values and a mask.
 """
 
 import threading
@@ -12,6 +13,9 @@ import numpy as np
 
 from pwl_jax.runtime.errors import LoadFailed, in_a_line
 from pwl_jax.runtime.executables import Cache, Ready
+
+Feature = jax.Array | tuple[jax.Array, jax.Array]
+Shape = tuple[tuple[int, ...], ...]
 
 
 class Program:
@@ -28,27 +32,28 @@ class Program:
   ):
     self._read, self._digest, self._what = read, digest, what
     self._device, self._cache = device, cache
-    self._ready: dict[tuple[int, ...], Ready] = {}
+    self._ready: dict[Shape, Ready] = {}
     self._lock = threading.Lock()
 
   def __call__(
-    self, names: Sequence[str], leaves: Sequence[jax.Array], x: jax.Array
-  ) -> jax.Array:
-    ready = self._ready.get(x.shape)
+    self, names: Sequence[str], leaves: Sequence[jax.Array], x: Feature
+  ) -> Feature:
+    ready = self._ready.get(_shape(x))
     if ready is None:
       ready = self._prepare(names, leaves, x)
-    return ready.run([*leaves, x])
+    return ready.run([*leaves, *_parts(x)])
 
   def warm(
     self,
     names: Sequence[str],
     leaves: Sequence[jax.Array],
-    x: jax.ShapeDtypeStruct,
-  ) -> jax.ShapeDtypeStruct:
-    """Compiled for such features; what it makes of them."""
-    ready = self._ready.get(x.shape)
+    x: Feature,
+  ) -> Feature:
+    """Compiled for such features; what it makes of them. Both are abstract."""
+    ready = self._ready.get(_shape(x))
     if ready is None:
-      zeros = jax.device_put(np.zeros(x.shape, x.dtype), self._device)
+      zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), x)
+      zeros = jax.device_put(zeros, self._device)
       ready = self._prepare(names, leaves, zeros)
     return ready.output
 
@@ -60,14 +65,14 @@ class Program:
 
   def _prepare(self, names, leaves, x) -> Ready:
     with self._lock:  # Of two that ask, one compiles.
-      if x.shape not in self._ready:
-        arguments = [*leaves, x]
+      if _shape(x) not in self._ready:
+        arguments = [*leaves, *_parts(x)]
 
         def compile() -> jax.stages.Compiled:
           call = self._exported().call
           flat = jax.jit(
             lambda *args: call(
-              dict(zip(names, args[:-1], strict=True)), args[-1]
+              dict(zip(names, args, strict=False)), _whole(args[len(names) :])
             ),
             keep_unused=True,
           )
@@ -80,7 +85,19 @@ class Program:
               "export the bundle again"
             ) from error
 
-        self._ready[x.shape] = self._cache.get(
+        self._ready[_shape(x)] = self._cache.get(
           self._digest, arguments, self._device, compile
         )
-      return self._ready[x.shape]
+      return self._ready[_shape(x)]
+
+
+def _parts(x: Feature) -> tuple[jax.Array, ...]:
+  return x if isinstance(x, tuple) else (x,)
+
+
+def _whole(parts: Sequence[jax.Array]) -> Feature:
+  return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def _shape(x: Feature) -> Shape:
+  return tuple(part.shape for part in _parts(x))

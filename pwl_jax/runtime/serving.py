@@ -17,6 +17,7 @@ from pwl_jax.runtime.events import EventLog
 from pwl_jax.runtime.executables import Cache
 from pwl_jax.runtime.holdings import Held, Holdings
 from pwl_jax.runtime.programs import Program
+from pwl_jax.runtime.requests import reader
 from pwl_jax.runtime.snapshot import Snapshot, Step, buckets
 
 
@@ -36,6 +37,7 @@ class Serving:
     self._device, self._cache = device, cache
     self._programs: dict[str, Program] = {}
     self._seen = {b for size in batch_sizes for b in buckets(size)}
+    self._read = reader(self.manifest.input)
     self._snapshot: Snapshot | None = None
 
   @property
@@ -61,6 +63,7 @@ class Serving:
       word,
       self._steps(word),
       input=self.manifest.input,
+      read=self._read,
       device=self._device,
       seen=self._seen,
     )

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from pwl_jax.bundle.manifest import Input
-from pwl_jax.runtime.images import Images, as_batch
 from pwl_jax.runtime.programs import Program
+from pwl_jax.runtime.requests import Examples
 
 LARGEST = 256  # Images at once; more are answered in parts.
 
@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
 
 class Snapshot:
-  """Answers batches of uint8 images by one composition."""
+  """Answers batches by one composition."""
 
   def __init__(
     self,
@@ -34,20 +34,21 @@ class Snapshot:
     steps: Sequence[Step],
     *,
     input: Input,
+    read: Callable[[Examples], np.ndarray],
     device: jax.Device,
     seen: set[int],
   ):
     self.composition = composition
-    self._steps, self._input = tuple(steps), input
+    self._steps, self._input, self._read = tuple(steps), input, read
     self._device = device
     self._seen = seen  # Batch sizes; those of a model share them.
 
-  def __call__(self, images: Images) -> np.ndarray:
-    """uint8[b, h, w, c] -> float32[b, classes]; any b."""
-    images = as_batch(images, self._input)
+  def __call__(self, examples: Examples) -> np.ndarray:
+    """Images, texts or sounds -> float32[b, classes]; any b."""
+    batch = self._read(examples)
     answers = [
-      self._answer(images[start : start + LARGEST])
-      for start in range(0, len(images), LARGEST)
+      self._answer(batch[start : start + LARGEST])
+      for start in range(0, max(1, len(batch)), LARGEST)
     ]
     return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
@@ -60,25 +61,22 @@ class Snapshot:
     warmed: set[int] = set()
     while sizes := {*self._seen} - warmed:
       size = min(sizes)
-      x = jax.ShapeDtypeStruct((size, *self._input.image), np.uint8)
+      x = jax.ShapeDtypeStruct((size, *self._input.shape), self._input.dtype)
       for step in self._steps:
         pause()
         x = step.program.warm(step.names, step.leaves, x)
       warmed.add(size)
 
-  def _answer(self, images: np.ndarray) -> np.ndarray:
-    (size,) = buckets(len(images))
+  def _answer(self, batch: np.ndarray) -> np.ndarray:
+    (size,) = buckets(max(1, len(batch)))
     if size not in self._seen:
       self._seen.add(size)
-    if size > len(images):
-      padding = [(0, size - len(images)), *[(0, 0)] * (images.ndim - 1)]
-      padded = np.pad(images, padding)
-    else:
-      padded = images
-    return np.array(self._run(padded)[: len(images)])
+    padding = [(0, size - len(batch)), *[(0, 0)] * (batch.ndim - 1)]
+    padded = np.pad(batch, padding) if size > len(batch) else batch
+    return np.array(self._run(padded)[: len(batch)])
 
-  def _run(self, images: np.ndarray) -> jax.Array:
-    x = jax.device_put(images, self._device)
+  def _run(self, batch: np.ndarray) -> jax.Array:
+    x = jax.device_put(batch, self._device)
     for step in self._steps:
       x = step.program(step.names, step.leaves, x)
     return x

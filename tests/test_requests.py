@@ -5,16 +5,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pwl_jax.bundle.manifest import Input
+from pwl_jax.bundle.parts import ImageInput, SoundInput
 from pwl_jax.data import views
 from pwl_jax.runtime import open_model
-from pwl_jax.runtime.images import as_batch
+from pwl_jax.runtime.requests import of_images, of_sounds
 from tests.bundle_cases import DEVIATION, MEAN, trained
 from tests.cases import assert_close
 
 
 def taken(*, channels=3, resize="centre"):
-  return Input((16, 16, channels), (0.5,) * channels, (0.2,) * channels, resize)
+  return ImageInput(
+    (16, 16, channels), (0.5,) * channels, (0.2,) * channels, resize
+  )
 
 
 def drawn(*shape):
@@ -25,30 +27,31 @@ def drawn(*shape):
 def test_images_of_other_sizes_are_cut_as_the_evaluation_does(channels):
   images = [drawn(24, 17, channels), drawn(16, 16, channels), drawn(9, 40, 1)]
   images = images[: 2 + (channels == 1)]
-  batch = as_batch(images, taken(channels=channels))
+  batch = of_images(images, taken(channels=channels))
   assert batch.dtype == np.uint8
   assert batch.shape == (len(images), 16, 16, channels)
-  np.testing.assert_array_equal(batch[1], images[1])
-  pixels = images[0].squeeze()
-  view = views.centre_view(Image.fromarray(pixels), 16, channels=channels)
-  np.testing.assert_array_equal(batch[0], view)
+  for row, image in zip(batch, images, strict=True):
+    pixels = Image.fromarray(image.squeeze())
+    view = views.centre_view(pixels, 16, channels=channels)
+    np.testing.assert_array_equal(row, view)
 
 
 def test_a_batch_of_one_other_size_and_images_of_pillow():
   images = drawn(3, 24, 20, 3)
-  batch = as_batch(images, taken())
+  batch = of_images(images, taken())
   opened = [Image.fromarray(image) for image in images]
-  np.testing.assert_array_equal(batch, as_batch(opened, taken()))
+  np.testing.assert_array_equal(batch, of_images(opened, taken()))
   assert batch.shape == (3, 16, 16, 3)
 
 
 @pytest.mark.parametrize("resize", ["exact", "centre"])
 def test_a_batch_of_the_size_is_taken_as_it_is(resize):
   images = drawn(2, 16, 16, 3)
-  assert as_batch(images, taken(resize=resize)) is images
-  for other in (list(images), jnp.asarray(images)):
-    batch = as_batch(other, taken(resize=resize))
-    np.testing.assert_array_equal(batch, images)
+  assert of_images(images, taken(resize=resize)) is images
+  batch = of_images(jnp.asarray(images), taken(resize=resize))
+  np.testing.assert_array_equal(batch, images)
+  listed = of_images(list(images), taken(resize=resize))
+  assert (listed == images).all() == (resize == "exact")  # As they come.
 
 
 @pytest.mark.parametrize(
@@ -59,14 +62,48 @@ def test_a_batch_of_the_size_is_taken_as_it_is(resize):
     (np.zeros((2, 20, 20, 3)), r"float64\[2, 20, 20, 3\].*uint8"),
     (drawn(2, 0, 20, 3), "give pixels"),
     ([drawn(20, 20, 3), drawn(20, 20)], r"uint8\[20, 20\].*uint8\[h, w, 3\]"),
-    (drawn(0, 20, 20, 3), "no images"),
-    ([], "no images"),
     (7, "give pixels"),
   ],
 )
 def test_what_cannot_be_cut_is_refused(images, message):
   with pytest.raises(ValueError, match=message):
-    as_batch(images, taken())
+    of_images(images, taken())
+
+
+@pytest.mark.parametrize("resize", ["exact", "centre"])
+def test_no_images_are_no_mistake(resize):
+  for nothing in ([], drawn(0, 16, 16, 3)):
+    assert of_images(nothing, taken(resize=resize)).shape == (0, 16, 16, 3)
+
+
+def test_sounds_are_filled_up_or_cut():
+  input = SoundInput(5, 8000)
+  whole = np.arange(1, 8, dtype=np.int16)
+  batch = of_sounds([whole, whole[:2], np.array([1.0, -1.0, 0.5])], input)
+  assert batch.dtype == np.int16
+  assert batch.tolist() == [
+    [1, 2, 3, 4, 5],
+    [1, 2, 0, 0, 0],
+    [32767, -32767, 16384, 0, 0],
+  ]
+  assert of_sounds(whole[None], input).tolist() == [[1, 2, 3, 4, 5]]
+  assert of_sounds([], input).shape == (0, 5)
+  assert not of_sounds([np.zeros(0)], input).any()
+
+
+@pytest.mark.parametrize(
+  "sounds",
+  [
+    np.zeros(9, np.int16),
+    np.zeros((2, 3, 1), np.int16),
+    [np.zeros((2, 4), np.int16)],
+    [np.zeros(4, np.int32)],
+    [np.array([0.0, np.nan])],
+  ],
+)
+def test_what_is_no_sound_is_refused(sounds):
+  with pytest.raises(ValueError, match="give"):
+    of_sounds(sounds, SoundInput(5, 8000))
 
 
 def test_a_model_whose_networks_saw_many_sizes(tmp_path):
@@ -74,7 +111,7 @@ def test_a_model_whose_networks_saw_many_sizes(tmp_path):
   shape = case.swapnet.teacher.input_shape
   case.write(
     tmp_path / "bundle",
-    input=Input(shape, MEAN, DEVIATION, "centre"),
+    input=ImageInput(shape, MEAN, DEVIATION, "centre"),
     store="safetensors",
     platforms=("cpu",),
   )

@@ -1,0 +1,126 @@
+"""What a request may bring, and what the first unit gets of it.
+
+Images: networks that were trained on images of many sizes cut the middle out
+of each and resize it; the same is done here, one by one, on the host. A batch
+of the size is taken to be cut already. Texts are cut into tokens by the
+tokeniser of the bundle. Sounds are filled up with silence, or cut at the end.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
+
+Examples = np.ndarray | Sequence[Any]
+
+
+def reader(input: Input) -> Callable[[Examples], np.ndarray]:
+  """Returns read(examples) -> a batch as the first units take it.
+
+  It raises where a request cannot be made into one.
+  """
+  if isinstance(input, TextInput):
+    from pwl_jax.data.tokens import Tokenizer  # Only texts need the library.
+
+    tokenizer = Tokenizer(input.tokenizer, input.length)
+    return functools.partial(_of_texts, input=input, encode=tokenizer.encode)
+  kinds = {ImageInput: of_images, SoundInput: of_sounds}
+  return functools.partial(kinds[type(input)], input=input)
+
+
+def of_images(images: Examples, input: ImageInput) -> np.ndarray:
+  """uint8[b, h, w, c], or a list of uint8[h, w, c]."""
+  cuts = input.resize == "centre"
+  if cuts and isinstance(images, list | tuple):
+    views = [_view(np.asarray(image), input) for image in images]
+    return np.stack(views) if views else np.zeros((0, *input.image), np.uint8)
+  images = np.asarray(images)
+  if images.shape == (0,):
+    return np.zeros((0, *input.image), np.uint8)
+  _check_pixels(images, (None, *input.image), cuts)
+  if images.shape[1:] == tuple(input.image):
+    return images
+  return np.stack([_view(image, input) for image in images])
+
+
+def _view(image: np.ndarray, input: ImageInput) -> np.ndarray:
+  """Of one image, as the evaluation saw it."""
+  size, _, channels = input.image
+  _check_pixels(image, input.image, cuts=True)
+  from PIL import Image  # Slow to import, and not always needed.
+
+  from pwl_jax.data import views
+
+  pixels = image[:, :, 0] if channels == 1 else image
+  return views.centre_view(Image.fromarray(pixels), size, channels=channels)
+
+
+def _check_pixels(images: np.ndarray, shape: Sequence[int | None], cuts: bool):
+  """`shape` is [b, h, w, c] or [h, w, c]; None allows any number."""
+  *batch, height, width, channels = shape
+  allowed = [*batch, *((None, None) if cuts else (height, width)), channels]
+  fits = images.ndim == len(allowed) and all(
+    size in (None, found)
+    for size, found in zip(allowed, images.shape, strict=True)
+  )
+  if images.dtype != np.uint8 or not fits or 0 in images.shape[-3:]:
+    names = ["b", "h", "w", "c"][-len(allowed) :]
+    told = [
+      name if size is None else str(size)
+      for name, size in zip(names, allowed, strict=True)
+    ]
+    raise ValueError(
+      f"images are {images.dtype}{list(images.shape)}; give pixels as they "
+      f"come, uint8[{', '.join(told)}]"
+    )
+
+
+def _of_texts(
+  texts: Examples,
+  input: TextInput,
+  encode: Callable[[Sequence[str]], np.ndarray],
+) -> np.ndarray:
+  """A list of texts, or the tokens of some, int32[b, length]."""
+  if isinstance(texts, np.ndarray) and texts.dtype.kind in "iu":
+    if texts.ndim != 2 or texts.shape[1] != input.length:
+      raise ValueError(
+        f"tokens are {list(texts.shape)}; give [b, {input.length}], or texts"
+      )
+    return texts.astype(np.int32)
+  if isinstance(texts, str):
+    raise ValueError(f"{texts[:40]!r} is one text; give a list of them")
+  texts = list(texts)
+  for text in texts:
+    if not isinstance(text, str):
+      raise ValueError(f"{text!r} is no text; give a list of strings")
+  if not texts:
+    return np.zeros((0, input.length), np.int32)
+  return encode(texts)
+
+
+def of_sounds(sounds: Examples, input: SoundInput) -> np.ndarray:
+  """int16[b, n], or floats from -1 to 1, or a list of sounds of any length."""
+  if isinstance(sounds, np.ndarray) and sounds.ndim != 2:
+    raise ValueError(
+      f"sounds are {sounds.dtype}{list(sounds.shape)}; give [b, samples], or a "
+      "list of sounds of any length"
+    )
+  batch = np.zeros((len(sounds), input.samples), np.int16)
+  for row, sound in zip(batch, sounds, strict=True):
+    samples = _as_int16(np.asarray(sound))[: input.samples]
+    row[: len(samples)] = samples
+  return batch
+
+
+def _as_int16(sound: np.ndarray) -> np.ndarray:
+  if sound.ndim == 1 and sound.dtype == np.int16:
+    return sound
+  if sound.ndim == 1 and sound.dtype.kind == "f" and np.isfinite(sound).all():
+    return np.round(np.clip(sound, -1, 1) * (2**15 - 1)).astype(np.int16)
+  raise ValueError(
+    f"a sound is {sound.dtype}{list(sound.shape)}; give one channel, int16, or "
+    "numbers from -1 to 1"
+  )
