@@ -83,8 +83,10 @@ def measure(given: argparse.Namespace) -> dict[str, dict[str, float]]:
   preset = models.PRESETS[given.preset]
   sizes = "x".join(map(str, (4 * given.batch_size, *preset.image)))
   dataset = make_synthetic(f"{sizes}/{preset.num_classes}")
+  mean, deviation = map(tuple, channel_statistics(dataset.train))
+  input = dataset.input._replace(mean=mean, deviation=deviation)
   session = Session(
-    Data(dataset, *channel_statistics(dataset.train), AUGMENT),
+    Data(dataset, input, AUGMENT),
     Machine(jax.devices()),
     seed=0,
     console=Console(),

@@ -38,6 +38,13 @@ def default_config() -> ConfigDict:
   augment.flip = True
   augment.rotate = 15.0  # Degrees either way.
   augment.cutout = 0  # Side of a square.
+  # Of sounds; what is for another kind of data changes nothing.
+  augment.shift = 800  # Samples earlier or later.
+  augment.gain = 6.0  # Decibels either way.
+  augment.frequency_masks = 1  # Bands that are taken out,
+  augment.frequency_mask = 0.15  # each of at most this share.
+  augment.time_masks = 1  # Stretches that are silenced,
+  augment.time_mask = 800  # each of at most so many samples.
   augment.mixup_alpha = 0.0
 
   config.model = model = ConfigDict()

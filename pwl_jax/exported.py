@@ -16,11 +16,10 @@ import jax
 from pwl_jax import evaluated, trained, workdirs
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import ours
-from pwl_jax.bundle.manifest import Composition, ImageInput
+from pwl_jax.bundle.manifest import Composition
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.context import Context
-from pwl_jax.data.stream import Stream
 from pwl_jax.evaluation import improvements
 from pwl_jax.evaluation.progress import passed_on
 from pwl_jax.exporting.checks import check_platforms
@@ -114,18 +113,12 @@ def _write(
 ):
   measured = read(evaluated.results_path(context))
   session, data = context.session, context.session.data
-  streamed = isinstance(data.dataset.train, Stream)
   write_bundle(
     directory,
     swapnet=context.swapnet,
     variables=variables,
     improvements=found,
-    input=ImageInput(
-      tuple(data.dataset.image_shape),
-      tuple(data.mean),
-      tuple(data.deviation),
-      "centre" if streamed else "exact",
-    ),
+    input=data.input,
     class_names=data.dataset.class_names,
     compositions={
       word: Composition(

@@ -25,14 +25,14 @@ def of_run(
 ) -> Group:
   """Devices, data, networks unit by unit, and what is planned by stage."""
   facts = Table.grid(padding=(0, 2))
-  height, width, channels = dataset.image_shape
+  size = "x".join(map(str, dataset.input_shape))
   sizes = [f"{len(s):,}" for s in (dataset.train, dataset.valid, dataset.test)]
   for name, value in (
     ("devices", f"{len(devices)} x {devices[0].device_kind}"),
     (
       "data",
       f"{dataset.name}: {sizes[0]} to train on, {sizes[1]} held out, "
-      f"{sizes[2]} to report on; {height}x{width}x{channels}, "
+      f"{sizes[2]} to report on; {size}, "
       f"{dataset.num_classes} classes",
     ),
     ("workdir", str(workdir)),

@@ -76,7 +76,7 @@ def _of_context(context: Context) -> dict[str, Any]:
     "data": {
       "name": dataset.name,
       "classes": dataset.num_classes,
-      "image": list(dataset.image_shape),
+      "image": list(dataset.input_shape),
       **{s: len(getattr(dataset, s)) for s in ("train", "valid", "test")},
     },
     "absent": absent,

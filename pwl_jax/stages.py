@@ -11,8 +11,10 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
+from pwl_jax.bundle.parts import ImageInput
 from pwl_jax.context import Context
 from pwl_jax.data.dataset import channel_statistics
+from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
 from pwl_jax.evaluation.examine import Options
 from pwl_jax.method.checks import check_choice
@@ -69,7 +71,7 @@ def make_context(
     config.model.preset,
     teacher_path=config.imported.path,
     num_classes=dataset.num_classes,
-    input_shape=dataset.image_shape,
+    input_shape=dataset.input_shape,
     dtype=DTYPES[config.model.dtype],
     sync=config.model.sync_batch_norm,
     seed=config.seed,
@@ -85,8 +87,11 @@ def make_context(
       )
       + '; use "head" or "all"'
     )
-  if not (mean or deviation):
-    mean, deviation = channel_statistics(dataset.train)
+  input = dataset.input
+  if isinstance(input, ImageInput):
+    if not (mean or deviation):
+      mean, deviation = channel_statistics(dataset.train)
+    input = input._replace(mean=tuple(mean), deviation=tuple(deviation))
   fields = config.to_dict()
   fields["data"]["fingerprint"] = dataset.fingerprint
   fields["imported"]["digest"] = networks.digest
@@ -96,7 +101,7 @@ def make_context(
   return Context(
     workdir=workdir,
     session=Session(
-      data=Data(dataset, mean, deviation, config.augment.to_dict()),
+      data=Data(dataset, input, changes_for(input, config.augment.to_dict())),
       machine=Machine(devices, **machine),
       seed=config.seed,
       console=console,

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pwl_jax.bundle.parts import ImageInput
 from pwl_jax.data import augment as aug
+from pwl_jax.data.inputs import make_prepare
 
 IMAGES = np.random.default_rng(0).normal(size=(64, 9, 8, 2)).astype(np.float32)
 KEYS = jax.random.split(jax.random.key(1), len(IMAGES))
@@ -91,8 +93,11 @@ def test_normalised_images_have_mean_zero_and_deviation_one():
 
 
 def test_targets_are_smoothed_and_blended_as_the_images():
-  prepare = aug.make_prepare(
-    [0.5], [0.25], num_classes=4, label_smoothing=0.2, mixup_alpha=0.4
+  prepare = make_prepare(
+    ImageInput((1, 1, 1), (0.5,), (0.25,), "exact"),
+    num_classes=4,
+    label_smoothing=0.2,
+    mixup_alpha=0.4,
   )
   images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
   labels = jnp.arange(8) % 4

@@ -75,7 +75,7 @@ def test_paths_of_this_machine_stay_here(context, monkeypatch):
   monkeypatch.setattr(exported.evaluated, "results_path", lambda context: None)
   monkeypatch.setattr(exported, "read", lambda path: measured)
   dataset = types.SimpleNamespace(
-    image_shape=(2, 2, 1), class_names=(), train=np.zeros(3)
+    input_shape=(2, 2, 1), class_names=(), train=np.zeros(3)
   )
   context.swapnet = None
   context.session = types.SimpleNamespace(

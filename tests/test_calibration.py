@@ -60,7 +60,7 @@ def test_one_batch_gives_what_units_see_in_training(tiny, preset):
   found = calibrate(case, split)
   golden = {}
   for word in WORDS:
-    golden |= plain(case, word, normalise(split.images))
+    golden |= plain(case, word, normalise(split.inputs))
   assert found.keys() == golden.keys()
   jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), found, golden)
 

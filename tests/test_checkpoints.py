@@ -97,8 +97,8 @@ def test_files_that_are_not_whole(tmp_path):
 
 def test_configs_that_do_not_do(tmp_path):
   directory = changed(SOURCE, tmp_path, lambda tensors: None)
-  change_config(directory, model_type="bert")
-  with pytest.raises(ValueError, match=r"'bert'.*\['resnet', 'vit'\]"):
+  change_config(directory, model_type="gpt2")
+  with pytest.raises(ValueError, match=r"'gpt2'.*'resnet', 'vit'\]"):
     load_huggingface(directory)
   bad = [
     (dict(depths=[1, 0]), r"depths \[1, 0\].*list of positive integers"),

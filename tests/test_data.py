@@ -20,9 +20,9 @@ def test_the_embedded_digits():
   digits = load_dataset("digits", valid_share=0.1)
   sizes = [len(s) for s in (digits.train, digits.valid, digits.test)]
   assert sizes == [1294, 144, 359] and sum(sizes) == 1797
-  assert digits.image_shape == (8, 8, 1) and digits.num_classes == 10
+  assert digits.input_shape == (8, 8, 1) and digits.num_classes == 10
   for part in (digits.train, digits.valid, digits.test):
-    assert part.images.dtype == np.uint8 and part.images.max() == 255
+    assert part.inputs.dtype == np.uint8 and part.inputs.max() == 255
     assert np.bincount(part.labels, minlength=10).min() >= 8
 
 
@@ -30,19 +30,19 @@ def test_splits_share_no_example_and_are_the_same_every_time():
   whole, test = split(50), split(10, seed=1)
   first, second = (make_dataset("x", whole, test) for _ in range(2))
   rows = [
-    {image.tobytes() for image in part.images}
+    {image.tobytes() for image in part.inputs}
     for part in (first.train, first.valid)
   ]
   assert not rows[0] & rows[1]
-  assert rows[0] | rows[1] == {image.tobytes() for image in whole.images}
-  assert (first.valid.images == second.valid.images).all()
+  assert rows[0] | rows[1] == {image.tobytes() for image in whole.inputs}
+  assert (first.valid.inputs == second.valid.inputs).all()
   assert first.test is test
 
 
 def test_statistics_are_those_of_the_pixels():
   whole = split(30, shape=(300, 500, 2))  # More than is counted at once.
   mean, deviation = channel_statistics(whole)
-  values = whole.images / 255
+  values = whole.inputs / 255
   np.testing.assert_allclose(mean, values.mean((0, 1, 2)), rtol=1e-9)
   np.testing.assert_allclose(deviation, values.std((0, 1, 2)), rtol=1e-9)
 
@@ -50,39 +50,39 @@ def test_statistics_are_those_of_the_pixels():
 def test_a_file_of_arrays(tmp_path):
   whole, test = split(40), split(12, seed=1)
   path = tmp_path / "mine.npz"
-  np.savez(path, x=whole.images, y=whole.labels.astype(np.int64))
+  np.savez(path, x=whole.inputs, y=whole.labels.astype(np.int64))
   dataset = load_dataset(f"arrays:{path}", valid_share=0.25)
   sizes = [len(s) for s in (dataset.train, dataset.valid, dataset.test)]
   assert sizes == [24, 8, 8] and dataset.class_names == ("0", "1", "2", "3")
   np.savez(
     path,
-    x=whole.images[..., 0],
+    x=whole.inputs[..., 0],
     y=whole.labels,
-    x_test=test.images[..., 0],
+    x_test=test.inputs[..., 0],
     y_test=test.labels,
   )
   dataset = load_dataset(f"arrays:{path}")
-  assert dataset.image_shape == (6, 5, 1) and len(dataset.test) == 12
+  assert dataset.input_shape == (6, 5, 1) and len(dataset.test) == 12
 
 
 def test_synthetic_sizes():
   dataset = load_dataset("synthetic:40x4x6x2/3")
-  assert dataset.image_shape == (4, 6, 2) and dataset.num_classes == 3
+  assert dataset.input_shape == (4, 6, 2) and dataset.num_classes == 3
   assert len(dataset.train) + len(dataset.valid) == 40
 
 
 def broken(**changes):
   """A training split with other images or labels."""
   whole = split()
-  fields = {"images": whole.images, "labels": whole.labels} | changes
+  fields = {"inputs": whole.inputs, "labels": whole.labels} | changes
   return Split(**fields)
 
 
 @pytest.mark.parametrize(
   "train,message",
   [
-    (broken(images=np.zeros((20, 4, 4, 3))), "must be uint8.*float64"),
-    (broken(images=np.zeros((20, 4, 4), np.uint8)), "must be uint8"),
+    (broken(inputs=np.zeros((20, 4, 4, 3))), "must be uint8.*float64"),
+    (broken(inputs=np.zeros((20, 4, 4), np.uint8)), "must be uint8"),
     (broken(labels=np.zeros(19, np.int32)), "20 images need as many labels"),
     (broken(labels=np.full(20, 9, np.int32)), "from 9 to 9.*0 to 3"),
     (broken(labels=np.full(20, -1, np.int32)), "hides its labels"),
@@ -117,7 +117,7 @@ def test_names_and_shares_that_will_not_do(tmp_path):
 def test_files_that_hold_no_set_are_refused(tmp_path):
   whole = split(30)
   path = tmp_path / "mine.npz"
-  np.savez(path, x=whole.images, y=whole.labels)
+  np.savez(path, x=whole.inputs, y=whole.labels)
   content = path.read_bytes()
   torn = bytearray(content)
   torn[400:500] = bytes(100)
@@ -125,7 +125,7 @@ def test_files_that_hold_no_set_are_refused(tmp_path):
     path.write_bytes(spoiled)
     with pytest.raises(ValueError, match=r"mine.npz cannot be read as an .npz"):
       load_dataset(f"arrays:{path}")
-  np.save(tmp_path / "one.npy", whole.images)
+  np.save(tmp_path / "one.npy", whole.inputs)
   with pytest.raises(ValueError, match=r"single array of shape.*numpy\.savez"):
     load_dataset(f"arrays:{tmp_path / 'one.npy'}")
 
@@ -133,25 +133,25 @@ def test_files_that_hold_no_set_are_refused(tmp_path):
 @pytest.mark.parametrize(
   "changes,message",
   [
-    ({"x_test": split().images}, r"lacks \['y_test'\]"),
+    ({"x_test": split().inputs}, r"lacks \['y_test'\]"),
     ({"y_test": split().labels}, r"lacks \['x_test'\]"),
     ({"y": np.full(20, 2**33)}, "more than 32 bits"),
     ({"y": np.full(20, 2**63, np.uint64)}, "more than 32 bits"),
     ({"y": np.full(20, 2**30)}, "numbered from 0"),
-    ({"x": split().images / 255}, r"astype\(numpy.uint8\)"),
+    ({"x": split().inputs / 255}, r"astype\(numpy.uint8\)"),
     ({"x": np.uint8(3), "y": np.int32(3)}, r"must be uint8 \[n, height"),
     ({"x": np.zeros((20, 0, 5, 3), np.uint8)}, "have no pixels"),
   ],
 )
 def test_arrays_that_will_not_do_are_refused(tmp_path, changes, message):
-  arrays = {"x": split().images, "y": split().labels} | changes
+  arrays = {"x": split().inputs, "y": split().labels} | changes
   np.savez(tmp_path / "mine.npz", **arrays)
   with pytest.raises(ValueError, match=message):
     load_dataset(f"arrays:{tmp_path / 'mine.npz'}")
 
 
 def test_sets_in_memory_have_the_size_they_have():
-  assert load_dataset("digits", image_size=8).image_shape == (8, 8, 1)
+  assert load_dataset("digits", image_size=8).input_shape == (8, 8, 1)
   for options, message in (
     ({"image_size": 16}, "8x8.*image_size is 16.*to 0"),
     ({"stream": "yes"}, "always in memory"),
@@ -167,9 +167,9 @@ def test_a_split_in_batches_and_samples():
   whole = split(23)
   batches = list(whole.batches(5))
   assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 3]
-  for i, part in enumerate((whole.images, whole.labels)):
+  for i, part in enumerate((whole.inputs, whole.labels)):
     assert (np.concatenate([batch[i] for batch in batches]) == part).all()
-  assert (whole.sample(4).images == whole.images[:4]).all()
+  assert (whole.sample(4).inputs == whole.inputs[:4]).all()
   assert len(whole.sample(40)) == 23
 
 
@@ -184,7 +184,7 @@ def test_the_fingerprint_is_that_of_the_examples():
   for changed in (
     of(split(50, seed=2)),
     of(split(49)),
-    of(Split(split(50).images, other)),
+    of(Split(split(50).inputs, other)),
     of(split(50), valid_share=0.2),
     of(split(50), class_names="abcd"),
   ):
@@ -217,7 +217,7 @@ def test_batches_are_cut_from_the_order_by_step_and_row():
     chosen = epoch_order(23, seed=1, epoch=epoch)[5 * place :][:5]
     rows = jnp.array([3, 1])
     images, labels = feed.take(feed.arrays(step), jnp.array(step), rows)
-    assert (images == data.images[chosen[[3, 1]]]).all()
+    assert (images == data.inputs[chosen[[3, 1]]]).all()
     assert (labels == data.labels[chosen[[3, 1]]]).all()
 
 

@@ -68,6 +68,12 @@ TABLE = {
   ),
   "vit_cifar": ((5_362_762, [(65, 192)] * 5), (683_242, [(65, 96)] * 5)),
   "tiny_vit": ((14_618, [(17, 16)] * 2), (2_442, [(17, 8)] * 2)),
+  "tiny_text": ((7_730, [(12, 16)] * 2), (2_330, [(12, 8)] * 2)),
+  "small_text": ((1_562_626, [(64, 128)] * 3), (292_354, [(64, 32)] * 3)),
+  "bert_text": (
+    (109_483_778, [(128, 768)] * 5),
+    (11_335_106, [(128, 192)] * 5),
+  ),
 }
 
 
@@ -90,7 +96,7 @@ def test_parameters_and_shapes(name):
   logits = jax.eval_shape(
     lambda key, x: swapnet.logits(swapnet.init(key), x, composition),
     jax.random.key(0),
-    jnp.zeros((3, *preset.image)),
+    jnp.zeros((3, *preset.image), preset.input_dtype),
   )
   assert logits.shape == (3, preset.num_classes)
   assert logits.dtype == jnp.float32
@@ -103,6 +109,14 @@ def test_other_classes_and_images():
   assert teacher.shapes() == student.shapes()
   assert teacher.shapes()[0] == (1 + 4 * 3, 192)
   assert teacher.num_classes == 7
+
+
+def test_a_text_network_takes_fewer_tokens_than_it_has_positions_for():
+  teacher, student = models.create_pair("tiny_text", input_shape=(5,))
+  assert teacher.input_dtype == student.input_dtype == "int32"
+  assert teacher.shapes()[0] == (5, 16)
+  whole = models.create("tiny_text", "teacher")
+  assert teacher.abstract_variables() == whole.abstract_variables()
 
 
 @pytest.mark.parametrize("name", ["lenet5", "tiny_vgg", "tiny_resnet", "vit"])
@@ -243,7 +257,7 @@ def test_synchronised_batch_norms_see_the_batch_of_all_devices(tiny, name, how):
 
 
 @pytest.mark.parametrize(
-  "name", ["lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit"]
+  "name", ["lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text"]
 )
 def test_a_synchronised_network_is_the_same_outside_of_devices(name):
   plain = models.create(name, "student")
@@ -277,6 +291,7 @@ def test_bad_options_say_what_is_allowed():
     (lambda: layers.activation("rlu"), "did you mean 'relu'"),
     (lambda: models.create("vgg", "student", input_shape=(9, 9)), "3 numbers"),
     (lambda: shapes("vit", (30, 32, 3)), "do not tile"),
+    (lambda: shapes("tiny_text", (13,)), r"\[1, 13\].*from 1 to 12"),
     (lambda: shapes("vgg", (16, 16, 3)), "image is too small: 1x1"),
     (lambda: shapes("lenet5", (12, 32, 3)), "image is too small: 4x14"),
   ]
@@ -299,5 +314,8 @@ def test_the_listing_shows_units_and_widths(capsys, monkeypatch):
   main(["deep"])
   title, teacher, _ = capsys.readouterr().out.splitlines()[-3:]
   assert "12 units" in title and teacher.endswith("|2| 48")
+  main(["lenet5", "tiny_text"])
+  shown = capsys.readouterr().out
+  assert "images 32x32x3" in shown and "texts of 12 tokens" in shown
   with pytest.raises(ValueError, match="did you mean 'lenet5'"):
     main(["lenet"])

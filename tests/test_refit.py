@@ -22,7 +22,7 @@ def test_many_batches_are_fitted_as_one(tiny, converter, devices):
   refit = make_refit(case.swapnet, normalise=normalise, devices=devices)
   batches = Batches(split, batch_size=8, devices=devices)
   found = refit(case.variables, batches)
-  x = normalise(split.images)
+  x = normalise(split.inputs)
   golden = case.swapnet.fit_converters(case.variables, x)
   assert list(found) == [0, 1]
   for i, fitted in found.items():

@@ -42,7 +42,7 @@ def test_all_at_once_equals_one_by_one(tiny, devices):
     plain = evaluate(case.variables)
     assert found[word].top1 == plain["accuracy"]
     np.testing.assert_allclose(found[word].loss, plain["loss"], rtol=1e-5)
-    logits = case.logits(case.variables, normalise(split.images), word)
+    logits = case.logits(case.variables, normalise(split.inputs), word)
     best = np.argsort(-np.asarray(logits), axis=-1, kind="stable")[:, :5]
     assert found[word].top5 == (best == split.labels[:, None]).any(1).mean()
 

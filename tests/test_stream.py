@@ -162,7 +162,7 @@ def test_every_example_is_evaluated_once_and_in_order(dataset):
 def test_a_sample_is_what_evaluation_sees_first(dataset):
   sample = dataset.train.sample(7)
   images, labels = next(iter(dataset.train.batches(7)))
-  assert (sample.images == images).all() and (sample.labels == labels).all()
+  assert (sample.inputs == images).all() and (sample.labels == labels).all()
   assert len(dataset.train.sample(100)) == 36
   whole = channel_statistics(dataset.train)
   assert whole == channel_statistics(dataset.train.sample(100))

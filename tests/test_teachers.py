@@ -135,7 +135,7 @@ def test_options_of_another_format_are_refused():
     ({"a.npz": ""}, "a.npz", "no format known.*transformers"),
     ({"a.pt": ""}, "", r"\['a.pt'\]; a pickle.*never opened.*save_file"),
     ({"a.safetensors": "", "b.safetensors": ""}, "", "give the path of one"),
-    ({"config.json": {"model_type": "bert"}}, "", "'bert'; read here are"),
+    ({"config.json": {"model_type": "gpt2"}}, "", "'gpt2'; read here are"),
     ({"config.json": {}}, "", "model_type None; read here are"),
     (
       {"config.json": {"model_type": "block_vit"}, WEIGHTS: ""},

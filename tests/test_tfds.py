@@ -27,7 +27,7 @@ def test_a_set_is_decoded_exactly_and_only_once(tmp_path, shards):
   splits = toy()
   folder = write_set(tmp_path, splits, shards=shards)
   first = load(tmp_path)
-  assert (first.test.images == splits["test"][0]).all()
+  assert (first.test.inputs == splits["test"][0]).all()
   assert first.test.labels.tolist() == splits["test"][1]
   assert first.class_names == ("class 0", "class 1", "class 2")
   assert len(first.train) + len(first.valid) == 30
@@ -35,17 +35,17 @@ def test_a_set_is_decoded_exactly_and_only_once(tmp_path, shards):
   assert len(cached) == 4
   stamps = [path.stat().st_mtime_ns for path in cached]
   second = load(tmp_path)
-  assert (second.train.images == first.train.images).all()
+  assert (second.train.inputs == first.train.inputs).all()
   assert [path.stat().st_mtime_ns for path in cached] == stamps
 
 
 def test_grey_sets_and_grey_images_in_sets_of_colour(tmp_path):
   grey, labels = drawn(20, 0, shape=(6, 5, 1))
   write_set(tmp_path / "grey", {"train": (grey, labels)}, shape=(6, 5, 1))
-  assert load(tmp_path / "grey").image_shape == (6, 5, 1)
+  assert load(tmp_path / "grey").input_shape == (6, 5, 1)
   splits = {"train": drawn(20, 0), "test": (grey, labels)}
   write_set(tmp_path / "colour", splits)
-  assert (load(tmp_path / "colour").test.images == grey).all()
+  assert (load(tmp_path / "colour").test.inputs == grey).all()
 
 
 def test_records_that_changed_are_decoded_anew(tmp_path):
@@ -56,7 +56,7 @@ def test_records_that_changed_are_decoded_anew(tmp_path):
   other = write_set(tmp_path / "b", splits)
   name = "toy-test.array_record-00000-of-00001"
   (folder / name).write_bytes((other / name).read_bytes())
-  assert (load(tmp_path / "a").test.images == splits["test"][0]).all()
+  assert (load(tmp_path / "a").test.inputs == splits["test"][0]).all()
 
 
 def test_the_cache_may_lie_elsewhere(tmp_path):
@@ -69,13 +69,13 @@ def test_the_cache_may_lie_elsewhere(tmp_path):
 def test_a_damaged_cache_is_made_anew(tmp_path):
   folder = write_set(tmp_path, toy())
   first = load(tmp_path)
-  expected = np.array(first.test.images)
+  expected = np.array(first.test.inputs)
   for path in (folder / "pwl_jax").glob("test-images*"):
     for content in (b"", b"x" * 200, path.read_bytes()[:-7]):
       # A new file: what is mapped may not shrink.
       path.unlink()
       path.write_bytes(content)
-      assert (load(tmp_path).test.images == expected).all()
+      assert (load(tmp_path).test.inputs == expected).all()
       assert (np.load(path) == expected).all()
 
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_kept_is_used_and_told(tmp_path, monkeypatch):
   monkeypatch.setattr(cache.np, "save", full)
   with pytest.warns(UserWarning, match="no space left.*cache_dir"):
     dataset = load(tmp_path)
-  assert (dataset.test.images == splits["test"][0]).all()
+  assert (dataset.test.inputs == splits["test"][0]).all()
   assert list((folder / "pwl_jax").iterdir()) == []
 
 
@@ -103,7 +103,7 @@ def test_a_cache_that_may_not_be_read_is_no_obstacle(tmp_path, monkeypatch):
     raise PermissionError("not yours")
 
   monkeypatch.setattr(cache.np, "load", refuse)
-  assert (load(tmp_path).test.images == splits["test"][0]).all()
+  assert (load(tmp_path).test.inputs == splits["test"][0]).all()
 
 
 def test_the_cache_is_as_readable_as_other_files(tmp_path):
@@ -152,7 +152,7 @@ def test_memory_or_stream_as_the_set_and_the_caller_say(tmp_path, monkeypatch):
   for (name, stream, size), expected in streamed.items():
     dataset = load(tmp_path / name, stream=stream, image_size=size)
     assert isinstance(dataset.train, Stream) == expected
-    assert dataset.image_shape == ((4, 4, 3) if expected else (6, 5, 3))
+    assert dataset.input_shape == ((4, 4, 3) if expected else (6, 5, 3))
   monkeypatch.setattr(tfds, "MEMORY_LIMIT", 42 * 6 * 5 * 3)
   assert isinstance(load(tmp_path / "same", image_size=4).train, Stream)
   for name, options, message in (

@@ -63,7 +63,9 @@ def dataset():
 
 def data(mine=None, **changes):
   mine = mine or dataset()
-  return Data(mine, *channel_statistics(mine.train), changes)
+  mean, deviation = map(tuple, channel_statistics(mine.train))
+  input = mine.input._replace(mean=mean, deviation=deviation)
+  return Data(mine, input, changes)
 
 
 def teacher_job(num_classes=4):

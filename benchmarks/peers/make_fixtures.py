@@ -1,23 +1,27 @@
-"""Writes tests/fixtures/torchvision: small models with others' names.
+"""Writes small models with others' names into tests/fixtures.
 
-  pip install torch torchvision timm safetensors numpy
-  python benchmarks/peers/make_fixtures.py
+  pip install torch torchvision timm transformers safetensors numpy
+  python benchmarks/peers/make_fixtures.py torchvision
+  python benchmarks/peers/make_fixtures.py huggingface  # BERT and DistilBERT
 
-Each case is a directory with `model.safetensors` and `golden.npz` (`x`, NCHW,
-and the `logits` that the PyTorch model gives for it). All weights are random,
-batch statistics and heads too, so that a mistake in any of them shows.
+Each case is a directory with `model.safetensors` and `golden.npz`: `x`, images
+as NCHW or token ids with their `attention_mask`, and the `logits` that the
+PyTorch model gives for them. All weights are random, batch statistics and
+heads too, so that a mistake in any of them shows.
 """
 
+import argparse
 import pathlib
 
 import numpy as np
 import timm
 import torch
+import transformers
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import vgg, vision_transformer
 
-OUT = pathlib.Path(__file__).parents[2] / "tests/fixtures/torchvision"
+FIXTURES = pathlib.Path(__file__).parents[2] / "tests/fixtures"
 NUM_CLASSES = 7
 
 
@@ -80,30 +84,74 @@ def cases() -> dict[str, tuple[nn.Module, int]]:
   }
 
 
-def randomise(model: nn.Module) -> nn.Module:
+def randomise(model: nn.Module, deviation: float = 0.1) -> nn.Module:
   for name, buffer in model.named_buffers():
     if name.endswith("running_mean"):
       buffer.normal_(0, 0.3)
     if name.endswith("running_var"):
       buffer.uniform_(0.5, 2)
   for parameter in model.parameters():
-    parameter.data.add_(0.1 * torch.randn_like(parameter))
+    parameter.data.add_(deviation * torch.randn_like(parameter))
   return model.eval()
 
 
-@torch.no_grad()
-def main():
-  torch.manual_seed(0)
-  built = cases()
-  for name, (model, side) in built.items():
+def text_models() -> dict[str, nn.Module]:
+  """Name -> a classifier of texts, of 4 or 2 layers."""
+  common = dict(
+    vocab_size=100, max_position_embeddings=24, num_labels=NUM_CLASSES
+  )
+  bert = transformers.BertConfig(
+    hidden_size=32,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    intermediate_size=48,
+    **common,
+  )
+  distilbert = transformers.DistilBertConfig(
+    dim=16, n_layers=2, n_heads=2, hidden_dim=40, **common
+  )
+  return {
+    "bert": transformers.BertForSequenceClassification(bert),
+    "distilbert": transformers.DistilBertForSequenceClassification(distilbert),
+  }
+
+
+def write_huggingface():
+  for name, model in text_models().items():
+    model = randomise(model, 0.3)  # Attention looks at something.
+    lengths = torch.tensor([12, 7, 1, 10])
+    mask = torch.arange(12) < lengths[:, None]
+    x = torch.randint(1, 100, mask.shape) * mask  # 0 is padding.
+    logits = model(input_ids=x, attention_mask=mask.long()).logits
+    directory = FIXTURES / "huggingface" / name
+    model.save_pretrained(directory)
+    np.savez_compressed(
+      directory / "golden.npz",
+      x=x.int().numpy(),
+      attention_mask=mask.int().numpy(),
+      logits=logits.numpy(),
+    )
+
+
+def write_torchvision():
+  for name, (model, side) in cases().items():
     model = randomise(model)
     x = torch.randn(2, 3, side, side)
-    directory = OUT / name
+    directory = FIXTURES / "torchvision" / name
     directory.mkdir(parents=True, exist_ok=True)
     save_file(model.state_dict(), directory / "model.safetensors")
     np.savez_compressed(
       directory / "golden.npz", x=x.numpy(), logits=model(x).numpy()
     )
+
+
+@torch.no_grad()
+def main():
+  writers = {"torchvision": write_torchvision, "huggingface": write_huggingface}
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("folder", choices=writers)
+  torch.manual_seed(0)
+  writers[parser.parse_args().folder]()
 
 
 if __name__ == "__main__":

@@ -119,29 +119,3 @@ def _cutout(key, image, *, side):
     for size, center in ((height, row), (width, column))
   )
   return jnp.where((rows[:, None] & columns)[..., None], 0, image)
-
-
-def make_prepare(
-  mean,
-  deviation,
-  *,
-  num_classes: int,
-  label_smoothing: float = 0.0,
-  mixup_alpha: float = 0.0,
-  **changes,
-):
-  """Returns prepare(images, labels, keys, key) -> images, targets [b, k].
-
-  `changes` are those of `augment`; `keys` are one per example, `key` is one
-  for the batch.
-  """
-
-  def prepare(images, labels, keys, key):
-    images = augment(keys, normalise(images, mean, deviation), **changes)
-    targets = jax.nn.one_hot(labels, num_classes)
-    targets = (1 - label_smoothing) * targets + label_smoothing / num_classes
-    if mixup_alpha:
-      images, targets = mixup(key, images, targets, alpha=mixup_alpha)
-    return images, targets
-
-  return prepare

@@ -29,7 +29,7 @@ AHEAD = 2  # Batches of a stream that are on their way to the devices.
 class Arrays(NamedTuple):
   """What lies on every device during an epoch."""
 
-  images: jax.Array  # uint8[n, h, w, c]
+  inputs: jax.Array  # [n, ...], as they are kept
   labels: jax.Array  # int32[n]
   order: jax.Array  # int32[n], a permutation
 
@@ -90,7 +90,7 @@ class MemoryFeed:
     )
     self._num_examples, self._seed = len(split), seed
     self._replicate = replicate
-    self._data = replicate((split.images, split.labels))
+    self._data = replicate((split.inputs, split.labels))
     self._epoch, self._order = None, None
 
   def arrays(self, step: int) -> Arrays:
@@ -108,7 +108,7 @@ def _cut(arrays: Arrays, step, rows, *, batch_size, steps_per_epoch):
   """These rows of the batch of this step; `rows` are below `batch_size`."""
   start = (step % steps_per_epoch) * batch_size
   chosen = arrays.order[start + rows]
-  return arrays.images[chosen], arrays.labels[chosen]
+  return arrays.inputs[chosen], arrays.labels[chosen]
 
 
 class StreamFeed:

@@ -1,12 +1,17 @@
-"""A data set: three splits of uint8 images with labels.
+"""A data set: three splits of examples with labels.
+
+Examples are kept as the first units of a served network take them: images as
+uint8 pixels, texts as int32 tokens, sounds as int16 samples; `Dataset.input`
+says which.
 
 Validation is honest: `valid` is held out of the training split and serves
 every choice; `test` is only for reporting. A split is in memory, a `Split`
 here, or decoded as it is needed, a `Stream` of stream.py; both have
 
-  len(split), split.image_shape, split.take(rows), split.fingerprint()
+  len(split), split.input_shape, split.input_dtype
+  split.take(rows), split.fingerprint()
   split.sample(n)            # the first n examples, as a Split
-  split.batches(batch_size)  # images and labels, every example once
+  split.batches(batch_size)  # inputs and labels, every example once
 """
 
 import dataclasses
@@ -15,6 +20,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from pwl_jax.bundle.parts import ImageInput, Input
 
 TEST_SHARE = 0.2  # Of a set that has no test split of its own.
 STATISTICS_SAMPLE = 2048  # Examples of a stream; a set in memory counts whole.
@@ -25,18 +32,22 @@ FINGERPRINT_SAMPLE = 64  # Images.
 class Split:
   """Examples in memory, in a fixed order."""
 
-  images: np.ndarray  # uint8[n, h, w, c]
+  inputs: np.ndarray  # [n, ...]
   labels: np.ndarray  # int32[n]
 
   def __len__(self) -> int:
     return len(self.labels)
 
   @property
-  def image_shape(self) -> tuple[int, ...]:
-    return self.images.shape[1:]
+  def input_shape(self) -> tuple[int, ...]:
+    return self.inputs.shape[1:]
+
+  @property
+  def input_dtype(self) -> np.dtype:
+    return self.inputs.dtype
 
   def take(self, rows: np.ndarray | slice) -> "Split":
-    return Split(self.images[rows], self.labels[rows])
+    return Split(self.inputs[rows], self.labels[rows])
 
   def sample(self, n: int) -> "Split":
     return self.take(slice(n))
@@ -45,14 +56,14 @@ class Split:
     """In order; the last one may be short."""
     for start in range(0, len(self), batch_size):
       rows = slice(start, start + batch_size)
-      yield self.images[rows], self.labels[rows]
+      yield self.inputs[rows], self.labels[rows]
 
   def fingerprint(self) -> str:
-    """Of the size, the labels and images here and there."""
-    digest = hashlib.sha256(repr(self.images.shape).encode())
+    """Of the size, the labels and inputs here and there."""
+    digest = hashlib.sha256(repr(self.inputs.shape).encode())
     digest.update(self.labels.astype("<i4").tobytes())
     places = np.linspace(0, len(self) - 1, FINGERPRINT_SAMPLE)
-    digest.update(self.images[np.unique(places.astype(int))].tobytes())
+    digest.update(self.inputs[np.unique(places.astype(int))].tobytes())
     return digest.hexdigest()
 
 
@@ -62,6 +73,7 @@ class Dataset:
 
   name: str
   class_names: tuple[str, ...]
+  input: Input  # What an example is; of images before they are normalised.
   train: Any
   valid: Any
   test: Any
@@ -71,8 +83,8 @@ class Dataset:
     return len(self.class_names)
 
   @property
-  def image_shape(self) -> tuple[int, ...]:
-    return self.train.image_shape
+  def input_shape(self) -> tuple[int, ...]:
+    return self.train.input_shape
 
   @property
   def fingerprint(self) -> str:
@@ -90,11 +102,13 @@ def make_dataset(
   *,
   class_names: Sequence[str] | None = None,
   valid_share: float = 0.1,
+  input: Input | None = None,
 ) -> Dataset:
   """Holds `valid_share` of `train` out, the same examples every time.
 
   Without a test split, a fifth of `train` is set aside for it before that.
-  Class names may be left out for splits in memory.
+  Class names may be left out for splits in memory. `input` says what examples
+  are; images if it is None.
   """
   if not 0 < valid_share < 1:
     raise ValueError(
@@ -102,18 +116,21 @@ def make_dataset(
       "split; choose one between 0 and 1, such as 0.1"
     )
   given = {"train": train} if test is None else {"train": train, "test": test}
+  if input is None:
+    resize = "exact" if isinstance(train, Split) else "centre"
+    input = ImageInput(tuple(train.input_shape), (), (), resize)
   for title, split in given.items():
-    _check_form(f"{name}, {title} split", split)
+    _check_form(f"{name}, {title} split", split, input)
   if class_names is None:
     class_names = _found_classes(name, train.labels)
   for title, split in given.items():
     _check_labels(f"{name}, {title} split", split, len(class_names))
   if test is None:
     test, train = _divide(train, TEST_SHARE)
-  if train.image_shape != test.image_shape:
+  if train.input_shape != test.input_shape:
     raise ValueError(
-      f"{name}: images of the train split have the shape {train.image_shape}, "
-      f"those of the test split {test.image_shape}; make them alike"
+      f"{name}: examples of the train split have {train.input_shape}, "
+      f"those of the test split {test.input_shape}; make them alike"
     )
   valid, rest = _divide(train, valid_share, in_order=True)
   if not (len(valid) and len(rest) and len(test)):
@@ -122,7 +139,7 @@ def make_dataset(
       f"{valid_share} leave {len(rest)} to train on, {len(valid)} to hold out "
       f"and {len(test)} to test on; take more examples, or another share"
     )
-  return Dataset(name, tuple(class_names), rest, valid, test)
+  return Dataset(name, tuple(class_names), input, rest, valid, test)
 
 
 def _found_classes(name: str, labels: np.ndarray) -> list[str]:
@@ -154,7 +171,7 @@ def channel_statistics(split: Any) -> tuple[list[float], list[float]]:
   """
   if not isinstance(split, Split):
     split = split.sample(STATISTICS_SAMPLE)
-  height, width, channels = split.image_shape
+  height, width, channels = split.input_shape
   counts = np.zeros((channels, 256), np.int64)
   # Counting widens every pixel to 8 bytes: 32 MiB at a time.
   for images, _ in split.batches(max(1, 2**22 // (height * width))):
@@ -167,14 +184,21 @@ def channel_statistics(split: Any) -> tuple[list[float], list[float]]:
   return mean.tolist(), np.maximum(deviation, 1e-3).tolist()
 
 
-def _check_form(where: str, split: Any):
+def _check_form(where: str, split: Any, input: Input):
   if isinstance(split, Split):
-    _check_arrays(where, split.images, split.labels)
+    if isinstance(input, ImageInput):
+      _check_images(where, split.inputs)
+    elif (split.inputs.dtype, split.input_shape) != (input.dtype, input.shape):
+      raise ValueError(
+        f"{where}: {input.kind} must be {input.dtype} {['n', *input.shape]}, "
+        f"got {split.inputs.dtype} {list(split.inputs.shape)}"
+      )
+    _check_label_array(where, input.kind, len(split.inputs), split.labels)
   if not len(split):
     raise ValueError(f"{where} is empty; check the name and the split")
 
 
-def _check_arrays(where: str, images: np.ndarray, labels: np.ndarray):
+def _check_images(where: str, images: np.ndarray):
   if images.ndim != 4 or images.dtype != np.uint8:
     advice = ""
     if np.issubdtype(images.dtype, np.floating):
@@ -190,10 +214,13 @@ def _check_arrays(where: str, images: np.ndarray, labels: np.ndarray):
     raise ValueError(
       f"{where}: images of {list(images.shape[1:])} have no pixels"
     )
-  if labels.shape != images.shape[:1]:
+
+
+def _check_label_array(where: str, kind: str, count: int, labels: np.ndarray):
+  if labels.shape != (count,):
     raise ValueError(
-      f"{where}: {len(images)} images need as many labels, got labels of "
-      f"shape {list(labels.shape)}"
+      f"{where}: {count} {kind} need as many labels, got labels of shape "
+      f"{list(labels.shape)}"
     )
   if not np.issubdtype(labels.dtype, np.integer):
     raise ValueError(

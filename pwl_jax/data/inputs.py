@@ -4,15 +4,26 @@ Pixels are normalised per channel, samples brought to [-1, 1]; tokens stay.
 """
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
-from pwl_jax.data.augment import normalise
+from pwl_jax.data import audio_changes, augment
+from pwl_jax.data.augment import mixup, normalise
 
-FULL_SCALE = 2**15  # Of int16 samples.
+# The random changes that there are to each kind of input.
+CHANGES = {
+  "images": ("crop", "flip", "rotate", "cutout", "mixup_alpha"),
+  "sounds": (
+    *("shift", "gain", "frequency_masks", "frequency_mask"),
+    *("time_masks", "time_mask", "mixup_alpha"),
+  ),
+  "texts": (),
+}
+_AUGMENT = {"images": augment.augment, "sounds": audio_changes.augment}
 
 
 def to_network(raw: jax.Array, input: Input) -> jax.Array:
@@ -20,7 +31,7 @@ def to_network(raw: jax.Array, input: Input) -> jax.Array:
   if isinstance(input, ImageInput):
     return normalise(raw, input.mean, input.deviation)
   if isinstance(input, SoundInput):
-    return raw.astype(jnp.float32) / FULL_SCALE
+    return audio_changes.to_float(raw)
   return raw
 
 
@@ -34,3 +45,35 @@ def noise(input: Input, count: int, seed: int = 0) -> np.ndarray:
     return np.where(np.arange(input.length) < lengths, tokens, 0)
   limits = np.iinfo(input.dtype)
   return rng.integers(limits.min, limits.max, shape, input.dtype, endpoint=True)
+
+
+def changes_for(input: Input, given: Mapping[str, Any]) -> dict[str, Any]:
+  """Of all random changes that are asked for, those of this kind of input."""
+  return {name: given[name] for name in CHANGES[input.kind] if name in given}
+
+
+def make_prepare(
+  input: Input,
+  *,
+  num_classes: int,
+  label_smoothing: float = 0.0,
+  mixup_alpha: float = 0.0,
+  **changes,
+):
+  """Returns prepare(raw, labels, keys, key) -> inputs, targets [b, k].
+
+  `changes` are keywords of `augment`, of images or of sounds; `keys` are one
+  per example, `key` is one for the batch.
+  """
+
+  def prepare(raw, labels, keys, key):
+    x = to_network(raw, input)
+    if changes:
+      x = _AUGMENT[input.kind](keys, x, **changes)
+    targets = jax.nn.one_hot(labels, num_classes)
+    targets = (1 - label_smoothing) * targets + label_smoothing / num_classes
+    if mixup_alpha:
+      x, targets = mixup(key, x, targets, alpha=mixup_alpha)
+    return x, targets
+
+  return prepare

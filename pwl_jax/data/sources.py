@@ -67,7 +67,7 @@ def load_dataset(
     dataset = make_synthetic(rest, valid_share=valid_share)
   else:
     dataset = load_digits(valid_share=valid_share)
-  height, width, _ = dataset.image_shape
+  height, width, _ = dataset.input_shape
   if image_size and (height, width) != (image_size, image_size):
     raise ValueError(
       f"the images of {name} are {height}x{width}, but image_size is "

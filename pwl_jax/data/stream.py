@@ -38,8 +38,10 @@ class Stream:
 
   records: Records
   rows: np.ndarray  # int32[n]
-  image_shape: tuple[int, int, int]  # A square.
+  input_shape: tuple[int, int, int]  # A square.
   workers: int = -1  # Processes while training; 0 for threads, -1 chooses.
+
+  input_dtype = np.dtype(np.uint8)
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -50,7 +52,7 @@ class Stream:
   def fingerprint(self) -> str:
     digest = hashlib.sha256(self.records.fingerprint().encode())
     digest.update(self.rows.astype("<i4").tobytes())
-    digest.update(repr(self.image_shape).encode())
+    digest.update(repr(self.input_shape).encode())
     return digest.hexdigest()
 
   def sample(self, n: int) -> Split:
@@ -104,7 +106,7 @@ class Stream:
       range(steps.start * plan.parts, steps.stop * plan.parts),
       workers=workers,
       ahead=AHEAD * plan.parts,
-      piece_bytes=plan.piece * int(np.prod(self.image_shape)),
+      piece_bytes=plan.piece * int(np.prod(self.input_shape)),
     )
     return Batches(pieces, plan.parts)
 
@@ -148,7 +150,7 @@ class Plan(NamedTuple):
 def _centre_piece(stream: Stream, plan: Plan, number: int) -> Batch:
   positions = plan.positions(number)
   rows = stream.rows[positions.start : positions.stop]  # Fewer at the end.
-  size, _, channels = stream.image_shape
+  size, _, channels = stream.input_shape
   return _decode(
     stream,
     rows,
@@ -164,7 +166,7 @@ def _training_piece(
   epoch, place = divmod(step, steps_per_epoch(len(stream), plan.batch_size))
   start = place * plan.batch_size + first
   order = _order(len(stream), seed, epoch)
-  size, _, channels = stream.image_shape
+  size, _, channels = stream.input_shape
 
   def view(image, i):
     # Far along the counter, apart from the order of epoch `positions[i]`.
@@ -177,7 +179,7 @@ def _training_piece(
 
 
 def _decode(stream: Stream, rows: np.ndarray, view: View) -> Batch:
-  images = np.empty((len(rows), *stream.image_shape), np.uint8)
+  images = np.empty((len(rows), *stream.input_shape), np.uint8)
   return Batch(images, stream.records.decode(rows, view, images))
 
 

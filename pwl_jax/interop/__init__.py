@@ -2,7 +2,7 @@
 
   load_network      any of these by its path, as a teacher
   load_reference    a directory of the PWL authors' PyTorch code
-  load_huggingface  a ResNet or ViT classifier saved by transformers
+  load_huggingface  a classifier of images or texts saved by transformers
   load_torchvision  a file with torchvision's or timm's names
   with_classes      a new head, where the classes are others
   head_mask         which parameters are the head's

@@ -39,6 +39,12 @@ class ForeignConfig:
     value = self[name] if default is None else self.get(name, default)
     return self._check(name, value, _is_count(value), "a positive integer")
 
+  def index(self, name: str, default: int) -> int:
+    """A whole number from 0."""
+    value = self.get(name, default)
+    good = _is_count(value) or (type(value) is int and value == 0)
+    return self._check(name, value, good, "a whole number, at least 0")
+
   def integers(self, name: str) -> list[int]:
     """A list of positive whole numbers, at least one."""
     value = self[name]

@@ -1,25 +1,29 @@
-"""Fitting a loaded teacher to a student: as many units, the same images."""
+"""Fitting a loaded teacher to a student: as many units, the same inputs."""
 
 import dataclasses
 from typing import Any
 
 from pwl_jax.method.network import Network, Variables, unit_name
 from pwl_jax.models.resnet import ResNetUnit
+from pwl_jax.models.text import TextUnit
 from pwl_jax.models.vgg import VGGUnit
 from pwl_jax.models.vit import ViTUnit
+
+# Units of layers -> the field that says that one also embeds.
+FIRST = {ViTUnit: "patch", TextUnit: "vocabulary"}
 
 
 def cut(
   network: Network, variables: Variables, num_units: int
 ) -> tuple[Network, dict[str, Any]]:
-  """The same network in so many units; only a ViT's layers can be regrouped.
+  """The same network in so many units; only a Transformer can be cut anew.
 
-  They are shared out evenly. The arrays are the same, under other names.
+  Its layers are shared out evenly. The arrays are the same, under other names.
   """
   if network.num_units == num_units:
     return network, dict(variables)
   first, last = network.units[0], network.units[-1]
-  if not isinstance(first, ViTUnit):
+  if type(first) not in FIRST:
     raise ValueError(
       f"this network has {network.num_units} units, where its resolution or "
       f"its kind of layer changes, and cannot be cut into {num_units}; take a "
@@ -33,12 +37,12 @@ def cut(
       f"a number of units in {divisors}, or the loader of this format with a "
       "list of layers_per_unit"
     )
-  depth = num_layers // num_units
+  depth, embeds = num_layers // num_units, FIRST[type(first)]
   units = tuple(
     first.clone(
       depth=depth,
-      patch=None if i else first.patch,
       num_classes=last.num_classes if i == num_units - 1 else None,
+      **{embeds: None if i else getattr(first, embeds)},
     )
     for i in range(num_units)
   )
@@ -63,10 +67,12 @@ def _regroup(network, variables, depth, num_units):
 
 
 def with_input_shape(network: Network, input_shape: tuple[int, ...]) -> Network:
-  """The same network for images of another size, where weights allow it."""
+  """The same network for inputs of another size, where weights allow it."""
   shape, given = network.input_shape, tuple(input_shape)
   if given == shape:
     return network
+  if isinstance(network.units[0], TextUnit):
+    return _with_length(network, given)
   if len(given) != len(shape) or given[-1] != shape[-1]:
     raise ValueError(
       f"input_shape {given} does not fit: this network takes images of "
@@ -82,3 +88,15 @@ def with_input_shape(network: Network, input_shape: tuple[int, ...]) -> Network:
   network = dataclasses.replace(network, input_shape=given)
   network.shapes()  # Raises where nothing would be left of the image.
   return network
+
+
+def _with_length(network: Network, given: tuple[int, ...]) -> Network:
+  """For texts of so many tokens; the weights stay, for as many as before."""
+  longest = network.units[0].vocabulary.max_length
+  if len(given) != 1 or not 0 < given[0] <= longest:
+    raise ValueError(
+      f"input_shape {given} does not fit: this network takes texts of up to "
+      f"{longest} tokens, so give one number from 1 to {longest}, as in "
+      f"({longest},)"
+    )
+  return dataclasses.replace(network, input_shape=given)

@@ -1,10 +1,11 @@
-"""ResNet and ViT classifiers as `transformers` saves them.
+"""Classifiers as `transformers` saves them: ResNet, ViT, BERT, DistilBERT.
 
   network, variables = load_huggingface("models/vit", layers_per_unit=2)
   logits = network.logits(variables, images)  # [b, h, w, c], normalised
 
-A ResNet is cut into its stages, a ViT into units of `layers_per_unit` layers.
-Both the older names of a ViT's tensors (`encoder.layer.0.attention.attention.
+A ResNet is cut into its stages, the others into units of `layers_per_unit`
+layers. BERT and DistilBERT (`language`) take token ids, int32[b, t]. Both the
+older names of a ViT's tensors (`encoder.layer.0.attention.attention.
 query`) and the newer (`layers.0.attention.q_proj`) are read. Dropout is not
 part of the network.
 """
@@ -17,6 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from pwl_jax.interop.config import ForeignConfig
+from pwl_jax.interop.language import DIALECTS, build_text
 from pwl_jax.interop.layouts import SAME
 from pwl_jax.interop.tensors import (
   Checkpoint,
@@ -30,7 +32,7 @@ from pwl_jax.models import layers
 from pwl_jax.models.resnet import BLOCKS, resnet
 from pwl_jax.models.vit import vit
 
-MODEL_TYPES = ("resnet", "vit")
+MODEL_TYPES = ("resnet", "vit", *DIALECTS)
 
 
 def load_huggingface(
@@ -43,18 +45,20 @@ def load_huggingface(
 
   Args:
     directory: as `save_pretrained` writes it.
-    layers_per_unit: of a ViT, one number or one per unit.
+    layers_per_unit: of all but a ResNet, one number or one per unit.
     dtype: to compute in; parameters are float32.
   """
   directory = pathlib.Path(directory)
   config = ForeignConfig(directory / "config.json")
-  if config.choose("model_type", MODEL_TYPES) == "vit":
+  model_type = config.choose("model_type", MODEL_TYPES)
+  if model_type != "resnet":
+    load = _load_vit if model_type == "vit" else _load_text
     with config.blamed():
-      return _load_vit(directory, config, layers_per_unit, dtype)
+      return load(directory, config, layers_per_unit, dtype)
   if layers_per_unit != 1:
     raise ValueError(
       f"{directory} holds a ResNet, whose units are its stages; "
-      f"layers_per_unit={layers_per_unit!r} is for ViTs, leave it out"
+      f"layers_per_unit={layers_per_unit!r} is for Transformers, leave it out"
     )
   with config.blamed():
     return _load_resnet(directory, config, dtype)
@@ -92,8 +96,17 @@ def _load_vit(directory, config, layers_per_unit, dtype):
   return network, _read(directory, network, locate)
 
 
-def _read(directory, network, locate):
+def _load_text(directory, config, layers_per_unit, dtype):
+  network, locate, unused = build_text(
+    config, layers_per_unit=layers_per_unit, dtype=dtype
+  )
+  return network, _read(directory, network, locate, unused)
+
+
+def _read(directory, network, locate, unused=()):
   checkpoint = Checkpoint(directory / "model.safetensors")
+  for name in unused:
+    checkpoint.allow(name)
   variables = read_network(checkpoint, network, locate)
   checkpoint.finish()
   return variables

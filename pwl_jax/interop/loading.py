@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from pwl_jax.interop.config import ForeignConfig
 from pwl_jax.interop.cutting import cut, with_input_shape
 from pwl_jax.interop.huggingface import MODEL_TYPES, load_huggingface
+from pwl_jax.interop.language import DIALECTS
 from pwl_jax.interop.reference import load_reference
 from pwl_jax.interop.torchvision import load_torchvision
 from pwl_jax.method.network import Network
@@ -30,9 +31,9 @@ CONVERT_FILE = (
   'torch.load(PATH, map_location="cpu", weights_only=True), '
   "\"model.safetensors\"), for a state dict with torchvision's or timm's names"
 )
-CONVERT_DIRECTORY = (
+CONVERT_DIRECTORY = (  # With "Image" or "Sequence" for {kind}.
   "convert it where torch is installed: transformers."
-  "AutoModelForImageClassification.from_pretrained(DIRECTORY)"
+  "AutoModelFor{kind}Classification.from_pretrained(DIRECTORY)"
   '.save_pretrained(NEW_DIRECTORY, max_shard_size="100GB")'
 )
 
@@ -56,11 +57,13 @@ def load_network(
 
   Args:
     path: a directory or a `.safetensors` file, in any format of this package.
-    num_units: of the network, as many as the student's. The layers of a ViT
-      are shared out evenly (one to a unit by default, the authors' as theirs
-      are); the units of the others are given.
-    input_shape: height, width, channels of the images. ResNet and VGG take
-      any size; the others only that of their weights, which is the default.
+    num_units: of the network, as many as the student's. The layers of a ViT,
+      BERT or DistilBERT are shared out evenly (one to a unit by default, the
+      authors' as theirs are); the units of the others are given.
+    input_shape: height, width, channels of the images, or the number of
+      tokens. ResNet and VGG take any size, a language model any number up to
+      that of its positions; the others only that of their weights. That is
+      the default.
     heads: of a ViT's attention, where neither a config nor its width tells.
     dtype: to compute in; parameters are float32.
   """
@@ -118,7 +121,8 @@ def _in_directory(directory: pathlib.Path) -> Found:
     model_type = config.get("model_type", None)
     if model_type is not None or config.get("architecture", None) is None:
       _check_model_type(config, model_type)
-      _check_weights(directory, CONVERT_DIRECTORY)
+      kind = "Sequence" if model_type in DIALECTS else "Image"
+      _check_weights(directory, CONVERT_DIRECTORY.format(kind=kind))
       return Found("huggingface", directory)
     _check_weights(directory, CONVERT_FILE)  # The config is one of timm's.
     return Found("torchvision", directory / WEIGHTS)
@@ -153,7 +157,7 @@ def _check_weights(directory: pathlib.Path, convert: str):
     return
   names = sorted(p.name for p in directory.iterdir())
   if (directory / f"{WEIGHTS}.index.json").exists():
-    convert = f"its weights are in several files; {CONVERT_DIRECTORY}"
+    convert = f"its weights are in several files; {convert}"
   elif any(pathlib.Path(name).suffix in PICKLES for name in names):
     convert = f"a pickle can run any code and is never opened; {convert}"
   else:

@@ -3,9 +3,9 @@
   from pwl_jax import models
   teacher, student = models.create_pair("resnet", num_classes=100)
 
-One file per family, `lenet`, `vgg`, `resnet` and `vit`, each with a function
-that returns a tuple of units; the presets are in `presets`, and `python -m
-pwl_jax.models` lists them.
+One file per family, `lenet`, `vgg`, `resnet`, `vit` and `text`, each with a
+function that returns a tuple of units; the presets are in `presets`, and
+`python -m pwl_jax.models` lists them.
 """
 
 import jax.numpy as jnp
@@ -44,7 +44,8 @@ def create(
     name: a key of `PRESETS`.
     role: "teacher" or "student".
     num_classes: of the head; the preset's own by default.
-    input_shape: height, width, channels; the preset's own by default.
+    input_shape: height, width, channels, or the number of tokens; the
+      preset's own by default.
     dtype: to compute in, such as `jnp.bfloat16`; parameters and logits are
       float32.
     sync_axis: the mapped axis over which batch norms average the statistics
@@ -64,7 +65,9 @@ def create(
       f"input_shape {tuple(input_shape)} does not fit preset {name!r}, which "
       f"takes {len(preset.image)} numbers, such as {preset.image}"
     )
-  network = Network(units, tuple(input_shape or preset.image))
+  network = Network(
+    units, tuple(input_shape or preset.image), preset.input_dtype
+  )
   return with_sync_axis(network, sync_axis)
 
 

@@ -12,15 +12,24 @@ def describe(name: str) -> str:
   """A few lines on one preset: both networks, unit by unit."""
   networks = dict(zip(models.ROLES, models.create_pair(name), strict=True))
   swapnet = SwapNet.create(**networks)
-  image = "x".join(map(str, networks["teacher"].input_shape))
   converters = sum(map(swapnet.has_converter, range(swapnet.num_units - 1)))
   title = (
-    f"{name}: {swapnet.num_units} units, {converters} converters, images "
-    f"{image}, {networks['teacher'].num_classes} classes"
+    f"{name}: {swapnet.num_units} units, {converters} converters, "
+    f"{_input(swapnet.teacher)}, {swapnet.teacher.num_classes} classes"
   )
   return "\n".join(
     [title, *(f"  {role} {_sizes(net)}" for role, net in networks.items())]
   )
+
+
+def _input(network: Network) -> str:
+  """What one input is."""
+  sides = "x".join(map(str, network.input_shape))
+  if network.input_dtype == "int32":
+    return f"texts of {sides} tokens"
+  if len(network.input_shape) == 1:
+    return f"sounds of {sides} samples"
+  return f"images {sides}"
 
 
 def _sizes(network: Network) -> str:

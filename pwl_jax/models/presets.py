@@ -2,7 +2,7 @@
 
 `vgg`, `resnet`, `vit` and `lenet5` are the authors', who give all pairs but
 the last equal widths; the others exercise converters. The `tiny_` ones are
-for tests and demonstrations.
+for tests and demonstrations, and `bert_text` is for a teacher of BERT's size.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from typing import Any
 
 from pwl_jax.models.lenet import lenet
 from pwl_jax.models.resnet import resnet
+from pwl_jax.models.text import text
 from pwl_jax.models.vgg import vgg
 from pwl_jax.models.vit import vit
 
@@ -34,9 +35,11 @@ class Preset:
   build: Callable[..., tuple]
   teacher: Size
   student: Size
-  image: tuple[int, ...]  # One input: height, width, channels.
+  # One input: height, width, channels of an image; tokens; samples of a sound.
+  image: tuple[int, ...]
   num_classes: int
   common: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  input_dtype: str = "float32"  # "int32" for tokens.
 
 
 def _shape(width: int, **options) -> dict:
@@ -203,5 +206,47 @@ PRESETS: dict[str, Preset] = {
     student=Size(2_442, width=8, mlp_width=16, num_layers=3, layers_per_unit=1),
     image=(16, 16, 3),
     num_classes=10,
+  ),
+  "tiny_text": Preset(
+    build=text,
+    common=dict(
+      vocab_size=50, max_length=12, heads=2, num_layers=3, layers_per_unit=1
+    ),
+    teacher=Size(7_730, width=16, mlp_width=32),
+    student=Size(2_330, width=8, mlp_width=16),
+    image=(12,),
+    num_classes=2,
+    input_dtype="int32",
+  ),
+  # For sentences on a CPU.
+  "small_text": Preset(
+    build=text,
+    common=dict(
+      vocab_size=8000, max_length=64, num_layers=4, layers_per_unit=1
+    ),
+    teacher=Size(1_562_626, width=128, heads=4, mlp_width=256, dropout=0.1),
+    student=Size(292_354, width=32, heads=2, mlp_width=64),
+    image=(64,),
+    num_classes=2,
+    input_dtype="int32",
+  ),
+  "bert_text": Preset(
+    build=text,
+    common=dict(
+      vocab_size=30522,
+      max_length=512,
+      token_types=2,
+      norm="post",
+      pooling="first",
+      pooler="tanh",
+      num_layers=12,
+      layers_per_unit=2,
+      dropout=0.1,
+    ),
+    teacher=Size(109_483_778, **_shape(768)),
+    student=Size(11_335_106, **_shape(192)),
+    image=(128,),
+    num_classes=2,
+    input_dtype="int32",
   ),
 }

@@ -5,7 +5,6 @@ positions; the last reads the class token and holds the head. A feature is
 [b, tokens, width].
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -13,8 +12,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
-
-_init = nn.initializers.truncated_normal(0.02)
+from pwl_jax.models.transformer import (
+  Layer,
+  LayerShape,
+  check_heads,
+  init,
+  unit_depths,
+)
 
 
 def vit(
@@ -49,11 +53,7 @@ def vit(
     num_classes: of the head.
     dtype: to compute in; parameters are float32.
   """
-  if heads < 1 or width % heads:
-    raise ValueError(
-      f"{heads} heads cannot share a width of {width}; use a number of heads "
-      "that divides it"
-    )
+  check_heads(heads, width)
   depths = unit_depths(num_layers, layers_per_unit)
   layer = LayerShape(
     heads=heads,
@@ -75,39 +75,6 @@ def vit(
     )
     for i, depth in enumerate(depths)
   )
-
-
-def unit_depths(
-  num_layers: int, layers_per_unit: int | Sequence[int]
-) -> tuple[int, ...]:
-  """The number of layers in each unit: (12, 2) -> (2, 2, 2, 2, 2, 2)."""
-  if isinstance(layers_per_unit, int):
-    if layers_per_unit < 1 or num_layers % layers_per_unit:
-      divisors = [d for d in range(1, num_layers + 1) if num_layers % d == 0]
-      raise ValueError(
-        f"{num_layers} layers do not make units of {layers_per_unit}; use one "
-        f"of {divisors}, or a list with the number of every unit"
-      )
-    return (layers_per_unit,) * (num_layers // layers_per_unit)
-  depths = tuple(layers_per_unit)
-  if sum(depths) != num_layers or min(depths) < 1:
-    raise ValueError(
-      f"units of {depths} layers hold {sum(depths)}, but the network has "
-      f"{num_layers}; give positive numbers that add up to it"
-    )
-  return depths
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerShape:
-  """What all layers of a network have in common."""
-
-  heads: int
-  mlp_width: int
-  qkv_bias: bool
-  activation: str
-  norm_epsilon: float
-  dtype: layers.Dtype
 
 
 class PatchEmbed(nn.Module):
@@ -141,54 +108,7 @@ class PatchEmbed(nn.Module):
     return x + positions.astype(x.dtype)
 
   def _param(self, name: str, shape: tuple[int, ...]) -> jax.Array:
-    return self.param(name, _init, shape, jnp.float32)
-
-
-class Attention(nn.Module):
-  """Multi-head self-attention over [b, tokens, width]."""
-
-  heads: int
-  qkv_bias: bool
-  dtype: layers.Dtype
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    width = x.shape[-1]
-
-    def project(name):
-      y = nn.Dense(
-        width,
-        use_bias=self.qkv_bias,
-        kernel_init=_init,
-        dtype=self.dtype,
-        name=name,
-      )(x)
-      return y.reshape(*y.shape[:-1], self.heads, width // self.heads)
-
-    x = jax.nn.dot_product_attention(
-      project("query"), project("key"), project("value")
-    )
-    x = x.reshape(*x.shape[:-2], width)
-    return nn.Dense(width, kernel_init=_init, dtype=self.dtype, name="out")(x)
-
-
-class Layer(nn.Module):
-  """x + attention(norm(x)), then x + mlp(norm(x))."""
-
-  shape: LayerShape
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    shape, dtype = self.shape, self.shape.dtype
-
-    def dense(width, name):
-      return nn.Dense(width, kernel_init=_init, dtype=dtype, name=name)
-
-    y = layers.layer_norm(shape.norm_epsilon, dtype=dtype, name="norm1")(x)
-    x = x + Attention(shape.heads, shape.qkv_bias, dtype, name="attention")(y)
-    y = layers.layer_norm(shape.norm_epsilon, dtype=dtype, name="norm2")(x)
-    y = layers.activation(shape.activation)(dense(shape.mlp_width, "mlp_in")(y))
-    return x + dense(x.shape[-1], "mlp_out")(y)
+    return self.param(name, init, shape, jnp.float32)
 
 
 class ViTUnit(nn.Module):

@@ -61,7 +61,7 @@ def load(
   expected = config.get("data.fingerprint")
   is_other = not data and expected not in (None, dataset.fingerprint)
   note = "these are not the images that the bundle was tested on"
-  return Examples(name, split.images, split.labels, note if is_other else "")
+  return Examples(name, split.inputs, split.labels, note if is_other else "")
 
 
 def noise(manifest: Manifest, note: str = "") -> Examples:
@@ -80,9 +80,9 @@ def _shuffled(test: Any) -> Split:
 
 def _check(name: str, manifest: Manifest, dataset: Any, split: Split):
   image, classes = manifest.input.image, len(manifest.class_names)
-  if split.image_shape != tuple(image):
+  if split.input_shape != tuple(image):
     raise ValueError(
-      f"the images of {name} are {list(split.image_shape)}, and the bundle "
+      f"the images of {name} are {list(split.input_shape)}, and the bundle "
       f"takes {list(image)}; give the --data it was made of"
     )
   if classes and dataset.num_classes != classes:

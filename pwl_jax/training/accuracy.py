@@ -58,8 +58,8 @@ class Batches:
 
   def _nothing(self):
     """For a process which has no rows of the last batch."""
-    shape = self._mine.image_shape
-    yield np.zeros((0, *shape), np.uint8), np.zeros(0, np.int32)
+    shape = self._mine.input_shape
+    yield np.zeros((0, *shape), self._mine.input_dtype), np.zeros(0, np.int32)
 
   def _pad(self, array: np.ndarray) -> np.ndarray:
     missing = self._size - len(array)

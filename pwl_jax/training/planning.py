@@ -61,7 +61,7 @@ def check(job: Job, recipe: Recipe, session: Session):
     lambda images, labels, key: prepare(
       images, labels, jax.random.split(key, rows), key
     ),
-    jax.ShapeDtypeStruct((rows, *data.dataset.image_shape), "uint8"),
+    jax.ShapeDtypeStruct((rows, *data.input.shape), data.input.dtype),
     jax.ShapeDtypeStruct((rows,), "int32"),
     jax.eval_shape(lambda: jax.random.key(0)),
   )

@@ -175,7 +175,7 @@ def first_state(
   train = data.dataset.train
   rows = epoch_order(len(train), seed=session.seed, epoch=0)
   examples = train.take(np.sort(rows[: recipe.batch_size]))
-  images = examples.sample(recipe.batch_size).images
+  images = examples.sample(recipe.batch_size).inputs
   key, _ = jax.random.split(jax.random.key(session.seed))
   shapes = jax.eval_shape(fresh, key, images, job.start)
   make = _compile_fast(fresh, everywhere)

@@ -1,7 +1,7 @@
 """What all jobs of one command share: data, machine, seed, who is told."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from pwl_jax.data.augment import make_prepare, normalise
+from pwl_jax.bundle.parts import ImageInput, Input
 from pwl_jax.data.batches import MemoryFeed, StreamFeed, make_feed
 from pwl_jax.data.dataset import Dataset
+from pwl_jax.data.inputs import make_prepare, to_network
 from pwl_jax.method.checks import check_choice, check_range
 from pwl_jax.training import parallel
 from pwl_jax.training.accuracy import Batches
@@ -42,37 +43,39 @@ class Machine(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-  """A set, and how its images become inputs."""
+  """A set, and how its examples become what a network is fed."""
 
   dataset: Dataset
-  mean: Sequence[float]
-  deviation: Sequence[float]
+  input: Input  # With what images are normalised by.
   changes: dict[str, Any]  # Keywords of `augment`, and `mixup_alpha`.
 
-  def normalise(self, images: jax.Array) -> jax.Array:
-    return normalise(images, self.mean, self.deviation)
+  def normalise(self, raw: jax.Array) -> jax.Array:
+    return to_network(raw, self.input)
 
   def check(self):
     """Raises where numbers make no sense, or do not fit the images."""
-    channels = self.dataset.image_shape[-1]
-    for name, values in (("mean", self.mean), ("deviation", self.deviation)):
+    for name, value in self.changes.items():
+      check_range(f"augment.{name}", value, 0)
+    if not isinstance(self.input, ImageInput):
+      return
+    channels = self.dataset.input_shape[-1]
+    for name in ("mean", "deviation"):
+      values = getattr(self.input, name)
       if len(values) != channels or not np.isfinite(values).all():
         raise ValueError(
           f"data.{name} is {tuple(values)}, but the images have {channels} "
           f"channels; give {channels} numbers, or () for both mean and "
           "deviation to measure them"
         )
-    if min(self.deviation) <= 0:
+    if min(self.input.deviation) <= 0:
       raise ValueError(
-        f"data.deviation is {tuple(self.deviation)}; all have to be above 0"
+        f"data.deviation is {tuple(self.input.deviation)}; all have to be "
+        "above 0"
       )
-    for name, value in self.changes.items():
-      check_range(f"augment.{name}", value, 0)
 
   def prepare(self, label_smoothing: float) -> Callable:
     return make_prepare(
-      self.mean,
-      self.deviation,
+      self.input,
       num_classes=self.dataset.num_classes,
       label_smoothing=label_smoothing,
       **self.changes,

@@ -1,0 +1,149 @@
+"""Whole splits of TFDS sets that hold no images, read into memory at once.
+
+What sets of text and of audio have in common: which splits count, how their
+records are read without TensorFlow, and what is said of damaged ones.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pwl_jax.data.dataset import TEST_SHARE, label_range
+from pwl_jax.data.prepared import import_tfds
+
+TEST_SPLITS = ("test", "validation")  # The first with labels counts.
+CHUNK = 1000  # Records that are read at once.
+
+
+class Labelled(NamedTuple):
+  """Examples in a fixed order."""
+
+  examples: Any  # An array with the examples first, or a list of str.
+  labels: np.ndarray  # int32[n]
+
+  def take(self, rows: np.ndarray) -> "Labelled":
+    if isinstance(self.examples, list):
+      return Labelled([self.examples[i] for i in rows], self.labels[rows])
+    return Labelled(self.examples[rows], self.labels[rows])
+
+
+def divide(whole: Labelled, in_test: np.ndarray) -> tuple[Labelled, Labelled]:
+  """Those that are not in the test split, and those that are."""
+  return tuple(whole.take(np.flatnonzero(part)) for part in (~in_test, in_test))
+
+
+def a_fifth(count: int) -> np.ndarray:
+  """bool[count], for sets without a test split; drawn alike every time."""
+  chosen = np.zeros(count, bool)
+  order = np.random.default_rng(0).permutation(count)
+  chosen[order[: round(TEST_SHARE * count)]] = True
+  return chosen
+
+
+def label_key(builder) -> str:
+  """The name of the label: that which the set names, or its only class."""
+  features, keys = builder.info.features, builder.info.supervised_keys
+  classes = import_tfds().features.ClassLabel
+  if isinstance(keys, tuple) and isinstance(features[keys[-1]], classes):
+    return keys[-1]
+  found = sorted(key for key in features if isinstance(features[key], classes))
+  if len(found) != 1:
+    raise ValueError(
+      f"{builder.name} has {len(found)} classes per example, {found}, and "
+      f"training needs one; its features are {sorted(features)}"
+    )
+  return found[0]
+
+
+def read_split(
+  builder, split: str, parse: Callable[[Mapping[str, Any]], Any], label: str
+) -> tuple[list, np.ndarray]:
+  """What `parse` makes of each record, and the labels, int32[n].
+
+  A split whose labels are hidden has -1 in their place. `parse` is given the
+  features of a tf.train.Example by name.
+  """
+  # Takes half a second: only for its users.
+  from tensorflow_datasets.proto import tf_example_pb2
+
+  source = _open(builder, split)
+  num_classes = builder.info.features[label].num_classes
+  parsed, labels = [], np.empty(len(source), np.int32)
+  for start in range(0, len(source), CHUNK):
+    rows = range(start, min(start + CHUNK, len(source)))
+    for row, record in zip(rows, _read(source, rows), strict=True):
+      try:
+        if isinstance(record, Exception):
+          raise record
+        features = tf_example_pb2.Example.FromString(record).features.feature
+        (number,) = features[label].int64_list.value
+        if not -1 <= number < num_classes:
+          raise ValueError(label_range(number, number, num_classes))
+        labels[row] = number
+        parsed.append(parse(features))
+      except Exception as error:  # Damage shows in many ways.
+        raise ValueError(
+          f"{builder.name}, {split} split: record {row} cannot be used: "
+          f"{error}; if its file is damaged, prepare the set again"
+        ) from error
+  return parsed, labels
+
+
+def _open(builder, split: str):
+  from array_record.python.array_record_data_source import (
+    ArrayRecordDataSource,
+  )
+
+  info = builder.info.splits[split]
+  for path in map(os.fspath, info.filepaths):
+    if not os.path.exists(path):
+      raise FileNotFoundError(
+        f"{path} of {builder.name} is missing; prepare the set again"
+      )
+  return ArrayRecordDataSource(info.file_instructions) if info.filepaths else ()
+
+
+def _read(source, rows: Sequence[int]) -> list:
+  """Records, or what kept them from being read."""
+  try:
+    return source.__getitems__(list(rows))
+  except Exception:  # One by one, to say which.
+    found = []
+    for row in rows:
+      try:
+        found.append(source[row])
+      except Exception as error:
+        found.append(error)
+    return found
+
+
+def read_splits(
+  builder,
+  parse: Callable[[Mapping[str, Any]], Any],
+  *,
+  train_split: str = "train",
+) -> tuple[list, np.ndarray, list | None, np.ndarray | None]:
+  """Examples and labels to train on, and those of the test split, or None.
+
+  The test split is the first of `TEST_SPLITS` that has labels.
+  """
+  splits, label = builder.info.splits, label_key(builder)
+  if train_split not in splits:
+    raise ValueError(
+      f"{builder.name} in {builder.data_path} has no {train_split} split, only "
+      f"{sorted(splits)}; prepare all of it, or name the one to train on"
+    )
+  train = read_split(builder, train_split, parse, label)
+  if not len(train[1]) or train[1].min() < 0:
+    raise ValueError(
+      f"{builder.name}, {train_split} split: it is empty, or hides its labels; "
+      "name another split to train on"
+    )
+  for split in TEST_SPLITS:
+    if split in splits and split != train_split:
+      test = read_split(builder, split, parse, label)
+      if len(test[1]) and test[1].min() >= 0:
+        return (*train, *test)
+  return (*train, None, None)

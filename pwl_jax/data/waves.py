@@ -1,0 +1,146 @@
+"""TFDS sets of recordings with a class each, as 16-bit waveforms in memory.
+
+Recordings are of different lengths: each is cut off behind, or padded with
+silence behind, to the same number of samples. What is reported on is the set's
+test split, else its validation split. Where there is neither, as in
+spoken_digit, and the recordings are named digit_speaker_take.wav, it is the
+usual convention of the Free Spoken Digit Dataset: takes 0 to 4 of every
+speaker and digit, a tenth of all. Else it is a fifth, always the same.
+"""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from pwl_jax.data.examples import (
+  Labelled,
+  a_fifth,
+  divide,
+  label_key,
+  read_splits,
+)
+from pwl_jax.data.prepared import open_builder
+from pwl_jax.method.checks import check_range
+
+# Of sets whose files do not say it.
+SAMPLE_RATES = {"spoken_digit": 8000, "speech_commands": 16000}
+FILENAME = "audio/filename"
+TAKE = re.compile(r"\d+_\w+_(\d+)\.wav")
+TEST_TAKES = 5  # The first ones of every speaker and digit.
+LIMITS = np.iinfo(np.int16)
+
+
+class Waves(NamedTuple):
+  """Recordings to train and to report on; examples are int16[n, samples]."""
+
+  train: Labelled
+  test: Labelled
+  class_names: tuple[str, ...]
+  sample_rate: int
+
+
+def load_waves(
+  name: str,
+  *,
+  data_dir: str | None = None,
+  seconds: float = 1.0,
+  sample_rate: int | None = None,
+) -> Waves:
+  """A prepared set, such as "spoken_digit:1.0.9".
+
+  Args:
+    name: of the set; with its version it is read from its files alone.
+    data_dir: where TFDS sets lie; TFDS's own default if None.
+    seconds: the length of each waveform.
+    sample_rate: of the recordings, where the set does not tell.
+  """
+  builder = _open(name, data_dir)
+  rate = _sample_rate(builder, sample_rate)
+  samples = round(seconds * rate)
+  check_range(f"seconds times a sample rate of {rate}", samples, 1)
+  audio = _audio_key(builder)
+
+  def parse(features):
+    names = features[FILENAME].bytes_list.value if FILENAME in features else ()
+    wave = _fitted(features[audio].int64_list.value, samples)
+    return wave, b"".join(names).decode()
+
+  train, labels, test, test_labels = read_splits(builder, parse)
+  whole = Labelled(_waves(train), labels)
+  if test is None:
+    parts = divide(whole, _set_aside([title for _, title in train]))
+  else:
+    parts = whole, Labelled(_waves(test), test_labels)
+  names = builder.info.features[label_key(builder)].names
+  return Waves(*parts, tuple(names), rate)
+
+
+def _open(name: str, data_dir: str | None):
+  try:
+    return open_builder(name, data_dir)
+  except ImportError as error:
+    raise ValueError(
+      f"TFDS describes {name!r} by code that needs TensorFlow; give the name "
+      "with its version, such as spoken_digit:1.0.9, to have it read from its "
+      "files alone"
+    ) from error
+
+
+def _sample_rate(builder, given: int | None) -> int:
+  features = builder.info.features
+  told = getattr(features[_audio_key(builder)], "sample_rate", None)
+  told = told or SAMPLE_RATES.get(builder.name)
+  if given and told and given != told:
+    raise ValueError(
+      f"{builder.name} is recorded at {told} Hz, and {given} were asked for; "
+      "leave sample_rate out, recordings are not resampled"
+    )
+  if not (given or told):
+    raise ValueError(
+      f"{builder.name} does not tell how many samples a second has; give "
+      "sample_rate, such as 16000"
+    )
+  return given or told
+
+
+def _audio_key(builder) -> str:
+  """The name of the recording among the features: one row of whole numbers."""
+  features, keys = builder.info.features, builder.info.supervised_keys
+  key = keys[0] if isinstance(keys, tuple) else "audio"
+  feature = dict(features.items()).get(key)
+  is_row = getattr(feature, "shape", None) == (None,)
+  if not is_row or not np.issubdtype(feature.np_dtype, np.integer):
+    raise ValueError(
+      f"{builder.name} is not a set of recordings, one row of whole numbers "
+      f"each; its features are {sorted(features)}"
+    )
+  return key
+
+
+def _fitted(values, samples: int) -> np.ndarray:
+  """The first samples as 16 bits, with silence behind them."""
+  values = np.array(values[:samples], np.int64)
+  low, high = values.min(initial=0), values.max(initial=0)
+  if low < LIMITS.min or high > LIMITS.max:
+    raise ValueError(
+      f"samples go from {low} to {high}, beyond 16 bits, {LIMITS.min} to "
+      f"{LIMITS.max}"
+    )
+  wave = np.zeros(samples, np.int16)
+  wave[: len(values)] = values
+  return wave
+
+
+def _waves(parsed: list) -> np.ndarray:
+  return np.stack([wave for wave, _ in parsed])
+
+
+def _set_aside(titles: list[str]) -> np.ndarray:
+  """bool[n]: which recordings of a set without a test split are its test."""
+  takes = [TAKE.fullmatch(title) for title in titles]
+  if all(takes):
+    chosen = np.array([int(take[1]) < TEST_TAKES for take in takes])
+    if chosen.any() and not chosen.all():
+      return chosen
+  return a_fifth(len(titles))

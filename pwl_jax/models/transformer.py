@@ -1,0 +1,142 @@
+"""The layers of a Transformer, which `vit` and `text` are made of.
+
+A layer is attention and an MLP, each with a residual connection around it and
+a LayerNorm before it (`norm="pre"`, as in a ViT) or behind it, on the sum
+(`norm="post"`, as in BERT). Positions that do not count are no keys of the
+attention, so that no other position ever sees them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+from flax import linen as nn
+
+from pwl_jax.method.checks import check_choice, check_range
+from pwl_jax.models import layers
+
+NORMS = ("pre", "post")
+init = nn.initializers.truncated_normal(0.02)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShape:
+  """What all layers of a network have in common."""
+
+  heads: int
+  mlp_width: int
+  qkv_bias: bool
+  activation: str
+  norm_epsilon: float
+  dtype: layers.Dtype
+  norm: str = "pre"
+  dropout: float = 0.0  # Of what attention and MLP add, in training.
+
+  def __post_init__(self):
+    layers.activation(self.activation)  # Raises where there is none.
+    check_choice("norm", self.norm, NORMS)
+    check_range("dropout", self.dropout, 0, 1)
+
+
+def check_heads(heads: int, width: int):
+  if heads < 1 or width % heads:
+    raise ValueError(
+      f"{heads} heads cannot share a width of {width}; use a number of heads "
+      "that divides it"
+    )
+
+
+def unit_depths(
+  num_layers: int, layers_per_unit: int | Sequence[int]
+) -> tuple[int, ...]:
+  """The number of layers in each unit: (12, 2) -> (2, 2, 2, 2, 2, 2)."""
+  if isinstance(layers_per_unit, int):
+    if layers_per_unit < 1 or num_layers % layers_per_unit:
+      divisors = [d for d in range(1, num_layers + 1) if num_layers % d == 0]
+      raise ValueError(
+        f"{num_layers} layers do not make units of {layers_per_unit}; use one "
+        f"of {divisors}, or a list with the number of every unit"
+      )
+    return (layers_per_unit,) * (num_layers // layers_per_unit)
+  depths = tuple(layers_per_unit)
+  if sum(depths) != num_layers or min(depths) < 1:
+    raise ValueError(
+      f"units of {depths} layers hold {sum(depths)}, but the network has "
+      f"{num_layers}; give positive numbers that add up to it"
+    )
+  return depths
+
+
+class Attention(nn.Module):
+  """Multi-head self-attention over [b, tokens, width].
+
+  A query that has no key at all gets the mean of all values, which is finite.
+  """
+
+  heads: int
+  qkv_bias: bool
+  dtype: layers.Dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """`mask`, bool[b, tokens], says which of the tokens are keys."""
+    width = x.shape[-1]
+
+    def project(name):
+      y = nn.Dense(
+        width,
+        use_bias=self.qkv_bias,
+        kernel_init=init,
+        dtype=self.dtype,
+        name=name,
+      )(x)
+      return y.reshape(*y.shape[:-1], self.heads, width // self.heads)
+
+    x = jax.nn.dot_product_attention(
+      project("query"),
+      project("key"),
+      project("value"),
+      mask=None if mask is None else mask[:, None, None, :],
+    )
+    x = x.reshape(*x.shape[:-2], width)
+    return nn.Dense(width, kernel_init=init, dtype=self.dtype, name="out")(x)
+
+
+class Layer(nn.Module):
+  """Attention, then an MLP, each added to what it was given."""
+
+  shape: LayerShape
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, *, mask: jax.Array | None = None, train: bool = False
+  ) -> jax.Array:
+    shape = self.shape
+
+    def add(x, inner, name):
+      norm = layers.layer_norm(
+        shape.norm_epsilon, dtype=shape.dtype, name=f"norm{name}"
+      )
+      drop = nn.Dropout(
+        shape.dropout, deterministic=not train, name=f"dropout{name}"
+      )
+      if shape.norm == "pre":
+        return x + drop(inner(norm(x)))
+      return norm(x + drop(inner(x)))
+
+    def attend(x):
+      attention = Attention(
+        shape.heads, shape.qkv_bias, shape.dtype, name="attention"
+      )
+      return attention(x, mask)
+
+    return add(add(x, attend, 1), self._mlp, 2)
+
+  def _mlp(self, x: jax.Array) -> jax.Array:
+    shape = self.shape
+
+    def dense(width, name):
+      return nn.Dense(width, kernel_init=init, dtype=shape.dtype, name=name)
+
+    y = layers.activation(shape.activation)(dense(shape.mlp_width, "mlp_in")(x))
+    return dense(x.shape[-1], "mlp_out")(y)
