@@ -29,6 +29,9 @@ def default_config() -> ConfigDict:
   data.stream = "auto"  # "yes" decodes as it goes, "no" keeps all in memory.
   data.image_size = 0  # Side of a streamed image.
   data.workers = -1  # Processes that decode a stream; -1 is up to the machine.
+  data.tokens = 64  # Of a text.
+  data.vocabulary = 8000  # At most so many different tokens.
+  data.seconds = 1.0  # Of a sound.
   # Per channel, of pixels in [0, 1]; () measures them on the training split.
   data.mean = ()
   data.deviation = ()

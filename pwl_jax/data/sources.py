@@ -2,14 +2,17 @@
 
 digits              the embedded handwritten digits, 8x8
 tfds:NAME           a TFDS set in ArrayRecord form, such as tfds:cifar10
-arrays:PATH         an .npz with x and y
+arrays:PATH         an .npz with x and y; x are images, or strings
 synthetic[:SIZES]   noise, such as synthetic:1024x32x32x3/10
 """
 
+from pwl_jax.data import kinds
 from pwl_jax.data.arrays import load_arrays, make_synthetic
 from pwl_jax.data.dataset import Dataset
 from pwl_jax.data.digits import load_digits
+from pwl_jax.data.strings import load_string_arrays, load_strings
 from pwl_jax.data.tfds import STREAM, load_tfds
+from pwl_jax.data.waves import load_waves
 from pwl_jax.method.checks import check_choice
 
 KINDS = ("digits", "tfds", "arrays", "synthetic")
@@ -24,6 +27,9 @@ def load_dataset(
   stream: str = "auto",
   workers: int = -1,
   cache_dir: str | None = None,
+  tokens: int = 64,
+  vocabulary: int = 8000,
+  seconds: float = 1.0,
 ) -> Dataset:
   """Loads a set into memory, or opens it as a stream.
 
@@ -37,6 +43,9 @@ def load_dataset(
     workers: processes that decode a stream while it is trained on; 0 for
       threads, -1 for what suits the number of CPUs.
     cache_dir: where decoded TFDS sets are kept; beside the data if None.
+    tokens: of a text.
+    vocabulary: at most so many different tokens.
+    seconds: of a sound.
   """
   kind, _, rest = name.partition(":")
   check_choice("data set", kind, KINDS, otherwise="tfds:NAME for a TFDS set")
@@ -45,6 +54,25 @@ def load_dataset(
     raise ValueError(
       f"image_size is {image_size} and workers is {workers}; the first may "
       "not be below 0, the second not below -1"
+    )
+  other = kinds.of_tfds(rest, data_dir) if kind == "tfds" else None
+  if kind == "arrays" and kinds.has_strings(rest):
+    other = "texts"
+  if other == "texts":
+    return kinds.text_dataset(
+      name,
+      load_string_arrays(rest)
+      if kind == "arrays"
+      else load_strings(rest, data_dir=data_dir),
+      length=tokens,
+      vocabulary=vocabulary,
+      valid_share=valid_share,
+    )
+  if other == "sounds":
+    return kinds.sound_dataset(
+      name,
+      load_waves(rest, data_dir=data_dir, seconds=seconds),
+      valid_share=valid_share,
     )
   if kind == "tfds":
     return load_tfds(

@@ -1,0 +1,93 @@
+"""Sets of texts and of sounds, brought into the form that training reads.
+
+Texts become tokens by a tokeniser that is learnt from the training split (and
+held-out examples are no part of what it learns from); sounds are cut or filled
+up to one length.
+"""
+
+import numpy as np
+
+from pwl_jax.bundle.parts import SoundInput, TextInput
+from pwl_jax.data.dataset import Dataset, Split, make_dataset
+from pwl_jax.data.prepared import import_tfds, open_builder
+from pwl_jax.data.strings import Strings
+from pwl_jax.data.waves import Waves
+
+
+def of_tfds(name: str, data_dir: str | None) -> str:
+  """What a set has for its examples: "images", "texts" or "sounds"."""
+  builder = open_builder(name, data_dir)
+  features = import_tfds().features
+  found = [type(feature) for feature in builder.info.features.values()]
+  if any(issubclass(kind, features.Image) for kind in found):
+    return "images"
+  if any(issubclass(kind, features.Text) for kind in found):
+    return "texts"
+  return "sounds" if "audio" in builder.info.features else "images"
+
+
+def has_strings(path: str) -> bool:
+  """Whether the x of an .npz are strings; no other complaint is made here."""
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      return file["x"].dtype.kind == "U"
+  except Exception:
+    return False
+
+
+def text_dataset(
+  name: str,
+  strings: Strings,
+  *,
+  length: int,
+  vocabulary: int,
+  valid_share: float = 0.1,
+) -> Dataset:
+  """Tokens of texts.
+
+  Args:
+    name: of the set.
+    strings: its texts.
+    length: tokens of one text; longer ones are cut.
+    vocabulary: at most so many different tokens.
+    valid_share: part of the training split that is held out.
+  """
+  from pwl_jax.data.tokens import Tokenizer, train_tokenizer
+
+  train, test = strings.train, strings.test
+  # Which examples are held out depends on their number alone.
+  rows = np.arange(len(train.labels), dtype=np.int32)
+  places = Split(rows[:, None].astype(np.int32), train.labels)
+  held = make_dataset(
+    name,
+    places,
+    places,
+    class_names=strings.class_names,
+    valid_share=valid_share,
+    input=TextInput(1, ""),
+  )
+  learnt = [train.examples[i] for i in held.train.inputs[:, 0]]
+  tokenizer = train_tokenizer(learnt, vocab_size=vocabulary)
+  encode = Tokenizer(tokenizer, length).encode
+  return make_dataset(
+    name,
+    Split(encode(train.examples), train.labels),
+    Split(encode(test.examples), test.labels),
+    class_names=strings.class_names,
+    valid_share=valid_share,
+    input=TextInput(length, tokenizer),
+  )
+
+
+def sound_dataset(
+  name: str, waves: Waves, *, valid_share: float = 0.1
+) -> Dataset:
+  """Samples of sounds."""
+  return make_dataset(
+    name,
+    Split(waves.train.examples, waves.train.labels),
+    Split(waves.test.examples, waves.test.labels),
+    class_names=waves.class_names,
+    valid_share=valid_share,
+    input=SoundInput(waves.train.examples.shape[1], waves.sample_rate),
+  )
