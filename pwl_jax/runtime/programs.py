@@ -6,6 +6,7 @@ order of their names; the second is a batch of features.
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ class Program:
     self._read, self._digest, self._what = read, digest, what
     self._device, self._cache = device, cache
     self._ready: dict[tuple[int, ...], Ready] = {}
-    self._lock = threading.Lock()
+    self._locks: dict[Any, threading.Lock] = {}
 
   def __call__(
     self, names: Sequence[str], leaves: Sequence[jax.Array], x: jax.Array
@@ -59,7 +60,8 @@ class Program:
       raise LoadFailed(str(error)) from error
 
   def _prepare(self, names, leaves, x) -> Ready:
-    with self._lock:  # Of two that ask, one compiles.
+    # Of two that ask for the same, one compiles; others do not wait for it.
+    with self._locks.setdefault(x.shape, threading.Lock()):
       if x.shape not in self._ready:
         arguments = [*leaves, x]
 

@@ -75,7 +75,8 @@ class Snapshot:
       padded = np.pad(images, padding)
     else:
       padded = images
-    return np.array(self._run(padded)[: len(images)])
+    # Cut on the host: on the device each number of images would be compiled.
+    return np.asarray(self._run(padded))[: len(images)].copy()
 
   def _run(self, images: np.ndarray) -> jax.Array:
     x = jax.device_put(images, self._device)
