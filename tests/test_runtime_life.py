@@ -208,3 +208,88 @@ def test_a_worker_that_did_not_survive_a_fork_is_replaced(opened):
   model._climber._thread = dead  # As threading marks those of a parent.
   assert model.upgrade().wait() == "TTT"
   assert np.isfinite(model(images_of(1))).all()
+
+
+DROPPED = """
+import gc
+import sys
+import pwl_jax
+model = pwl_jax.open(sys.argv[1], cache_dir=sys.argv[2])
+model.upgrade().wait()
+del model
+gc.collect()
+"""
+
+
+def test_a_process_ends_after_a_model_was_dropped(tmp_path, tmp_path_factory):
+  bundle = written(tmp_path_factory, "tiny_resnet", "safetensors")
+  for _ in range(3):
+    done = subprocess.run(
+      [sys.executable, "-c", DROPPED, bundle, tmp_path / "programs"],
+      cwd=ROOT,
+      capture_output=True,
+      text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_went_wrong_keeps_no_arrays(opened, monkeypatch):
+  """A handle may be kept for long; its error has nothing of a unit."""
+  model = opened(retries=0)
+  model.upgrade().wait()
+  model.downgrade().wait()
+  handles, gate = [], Program.warm
+
+  def cancelling(program, names, leaves, x):
+    handles[-1].cancel()
+    return gate(program, names, leaves, x)
+
+  model = opened(retries=0, keep_student=False)
+  gc.collect()
+  arrays = len(jax.live_arrays())
+  monkeypatch.setattr(Program, "warm", cancelling)
+  hold = Gate(monkeypatch)
+  handles.append(model.upgrade())
+  hold.open.set()
+  with pytest.raises(errors.Cancelled) as caught:
+    handles[-1].wait()
+  del caught
+  gc.collect()
+  assert len(jax.live_arrays()) <= arrays
+
+
+def test_a_budget_that_was_cancelled_is_kept_all_the_same(opened, monkeypatch):
+  model = opened(keep_student=False)
+  model.upgrade().wait()
+  pieces = model.manifest.pieces
+  student = sum(pieces[f"student/unit{i}"].nbytes for i in range(3))
+  gate = Gate(monkeypatch)
+  cut = model.budget(student)
+  assert gate.reached.wait(60)
+  cut.cancel()
+  gate.open.set()
+  with pytest.raises(errors.Cancelled):
+    cut.wait()
+  assert model.composition == "SSS" and model.resident_bytes == student
+
+
+def test_a_piece_read_ahead_too_early_is_read_again(opened, monkeypatch):
+  """Where there was no room for it before others had gone."""
+  model, read, failures = opened(retries=0), Holdings.read, iter([True])
+
+  def failing(holdings, piece, pace):
+    if piece == "teacher/unit1" and next(failures, False):
+      raise errors.LoadFailed(f"{piece} does not fit", piece)
+    return read(holdings, piece, pace)
+
+  monkeypatch.setattr(Holdings, "read", failing)
+  upgrade = model.upgrade()
+  assert upgrade.wait() == "TTT"
+  assert upgrade.progress.loaded_bytes == upgrade.progress.total_bytes
+
+
+def test_a_student_that_is_kept_is_there_from_the_start(opened):
+  model = opened(keep_student=True, start="TTT")
+  loaded = sum(event.kind == "loaded" for event in model.events)
+  assert model.downgrade().wait() == "SSS"
+  assert sum(event.kind == "loaded" for event in model.events) == loaded

@@ -10,6 +10,8 @@ import atexit
 import itertools
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 from pwl_jax.method.composition import validate
 from pwl_jax.runtime import background, routes
@@ -20,11 +22,14 @@ from pwl_jax.runtime.errors import (
   LoadFailed,
   RuntimeFailure,
   in_a_line,
+  without_frames,
 )
 from pwl_jax.runtime.memory import Memory
 from pwl_jax.runtime.serving import Serving
 from pwl_jax.runtime.steps import Steps
 from pwl_jax.runtime.upgrade import Upgrade
+
+LOOK = 1.0  # Seconds between two looks whether somebody holds the model.
 
 
 class Climber:
@@ -47,11 +52,16 @@ class Climber:
     self._now: Upgrade | None = None
     self._closed = False
     self._thread: threading.Thread | None = None
+    self._owner: Callable[[], Any] = lambda: True
 
   @property
   def reading_bytes(self) -> int:
     """Of what is read ahead of its need."""
     return self._steps.reading_bytes
+
+  def serve(self, owner: Any):
+    """The worker ends when the owner is gone, and nothing is left to do."""
+    self._owner = weakref.ref(owner)
 
   def start(self, word: str):
     """The first composition, here and now."""
@@ -82,7 +92,7 @@ class Climber:
       self._memory = memory
       return self._submit(target, "better")
 
-  def end(self, wait: bool = True):
+  def end(self):
     """Ends what is under way, and the thread with it."""
     with self._wake:
       self._closed = True
@@ -91,7 +101,7 @@ class Climber:
           goal.cancel("the model is closed")
       self._wake.notify_all()
     thread = self._thread
-    if wait and thread and thread is not threading.current_thread():
+    if thread and thread is not threading.current_thread():
       thread.join()
 
   def _check_open(self):
@@ -138,21 +148,35 @@ class Climber:
     return goal
 
   def _work(self):
-    while True:
-      with self._wake:
-        self._now = None
-        while self._next is None and not self._closed:
-          self._wake.wait()
-        if self._closed:
-          if self._next is not None:
-            self._next.end(Cancelled("the model is closed"))
-          return
-        goal, self._next = self._next, None
-        self._now, memory = goal, self._memory
-      error = self._attempt(goal, memory)
-      if isinstance(error, LoadFailed):
-        self._retreat(error, memory)
-      goal.end(error)
+    while (goal := self._wait_for_goal()) is not None:
+      self._do(goal)
+      del goal  # Its error would keep what it was about.
+
+  def _wait_for_goal(self) -> Upgrade | None:
+    """The next one; None where there will be none any more.
+
+    That nobody holds the model is looked for now and then: to be told of it
+    would be in the middle of anything, where no lock may be taken.
+    """
+    with self._wake:
+      self._now = None
+      while self._next is None and not self._closed and self._owner():
+        self._wake.wait(LOOK)
+      goal, self._next = self._next, None
+      if self._closed and goal is not None:
+        goal.end(Cancelled("the model is closed"))
+        goal = None
+      if goal is None:
+        self._closed = True
+      self._now = goal
+      return goal
+
+  def _do(self, goal: Upgrade):
+    memory = self._memory
+    error = self._attempt(goal, memory)
+    if error is not None:
+      self._retreat(error, memory)
+    goal.end(error)
 
   def _attempt(self, goal: Upgrade, memory: Memory) -> RuntimeFailure | None:
     """Pursues it; what went wrong, if it did."""
@@ -161,7 +185,7 @@ class Climber:
     except Exception as error:
       goal.cancel("it ended early")  # With what is read ahead for it.
       self._steps.stop()
-      found = _typed(error)
+      found = without_frames(_typed(error))
       kind = "cancelled" if isinstance(found, Cancelled) else "failed"
       self._serving.tell(kind, str(found))
       return found
@@ -178,19 +202,19 @@ class Climber:
         f"beyond the budget of {memory.budget:,} bytes; give more, or go by "
         'smaller steps with policy="every"'
       )
-    goal.begin(present, memory.size(*self._steps.to_load(way)))
+    goal.begin(present, memory.size(*self._steps.to_load(way, memory)))
     for word, following in itertools.zip_longest(way, way[1:]):
       self._steps.take(word, goal, memory, following)
       goal.reached(word)
       self._steps.shed(memory)
 
-  def _retreat(self, error: LoadFailed, memory: Memory):
+  def _retreat(self, error: RuntimeFailure, memory: Memory):
     """To what can be loaded, where what is served exceeds the budget."""
-    broken = {error.piece}
+    broken = {getattr(error, "piece", "")}
     present = self._serving.composition
     for word in () if memory.fits(present) else memory.candidates(present):
       way = self._way(present, word, "every", memory) or []
-      if broken & self._steps.to_load(way):
+      if broken & self._steps.to_load(way, memory):
         continue
       with self._wake:
         if self._next is not None or self._closed:

@@ -25,6 +25,15 @@ class Closed(RuntimeFailure):
   """The model was closed and answers no more."""
 
 
+def without_frames(error: RuntimeFailure) -> RuntimeFailure:
+  """Without what its frames hold: arrays of a unit, a whole snapshot."""
+  link: BaseException | None = error
+  while link is not None:
+    link.__traceback__ = None
+    link = link.__cause__ or link.__context__
+  return error
+
+
 def in_a_line(error: BaseException) -> str:
   """Also of errors that bring no text, such as most of MemoryError."""
   lines = str(error).strip().splitlines()

@@ -139,7 +139,7 @@ def _why_not_ours(folder: pathlib.Path) -> str:
     found = folder.stat()
   except OSError as error:
     return f"{folder} cannot be made: {error.strerror}"
-  if found.st_uid != os.getuid():
+  if hasattr(os, "getuid") and found.st_uid != os.getuid():
     return f"{folder} belongs to another user"
   if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
     return f"{folder} can be reached by others; chmod 700 makes it yours alone"

@@ -7,7 +7,6 @@ for a change, fails by one, or is answered by half of one.
 
 import contextlib
 import pathlib
-import weakref
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -33,9 +32,7 @@ class Model:
 
   def __init__(self, serving: Serving, climber: Climber):
     self._serving, self._climber = serving, climber
-    # The worker must not hold the model, or nobody could let go of it.
-    gone = weakref.finalize(self, climber.end, wait=False)
-    gone.atexit = False  # There the worker is waited for.
+    climber.serve(self)
 
   @property
   def manifest(self) -> Manifest:
@@ -74,7 +71,7 @@ class Model:
 
   @property
   def resident_bytes(self) -> int:
-    """Of all weights in memory: served, kept for later, or read ahead."""
+    """Of all weights in memory: served, kept for later, or being read."""
     return self._serving.holdings.nbytes + self._climber.reading_bytes
 
   @property
@@ -98,7 +95,8 @@ class Model:
 
   def downgrade(self, to: str | None = None) -> Upgrade:
     """Goes back, by default to the student; at once if that was kept."""
-    return self._climber.go(to or STUDENT * self.manifest.num_units)
+    student = STUDENT * self.manifest.num_units
+    return self._climber.go(student if to is None else to)
 
   def budget(self, nbytes: int | None) -> Upgrade:
     """What its weights may take from now on; None for as much as they like.
@@ -108,7 +106,7 @@ class Model:
     """
     if nbytes is not None:
       _check_whole("budget", nbytes, 1)
-    return self._climber.set_budget(nbytes)
+    return self._climber.set_budget(None if nbytes is None else int(nbytes))
 
   def close(self):
     """Ends what is under way, and lets go of everything."""
@@ -152,6 +150,8 @@ def open_model(
     start: the first composition that is served; the student by default.
   """
   _check_whole("retries", retries, 0)
+  if isinstance(batch_sizes, int):
+    raise ValueError(f"batch_sizes is {batch_sizes}; give a list, such as [1]")
   for size in batch_sizes:
     _check_whole("a batch size", size, 1)
   if budget is not None:
@@ -164,7 +164,9 @@ def open_model(
     )
   if device is not None and not isinstance(device, jax.Device):
     raise ValueError(f"device is {device!r}; give one of jax.devices()")
-  folder = pathlib.Path(cache_dir) if cache_dir else default_folder()
+  folder = default_folder()
+  if cache_dir is not None:
+    folder = pathlib.Path(cache_dir).expanduser()
   bundle = open_bundle(directory)
   cache = Cache(folder)
   serving = Serving(
@@ -181,7 +183,8 @@ def open_model(
     rate=max_bytes_per_second,
     retries=retries,
   )
-  climber.start(start or STUDENT * bundle.manifest.num_units)
+  student = STUDENT * bundle.manifest.num_units
+  climber.start(student if start is None else start)
   return Model(serving, climber)
 
 

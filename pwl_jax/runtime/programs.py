@@ -33,7 +33,7 @@ class Program:
     self._read, self._digest, self._what = read, digest, what
     self._device, self._cache = device, cache
     self._ready: dict[Shape, Ready] = {}
-    self._lock = threading.Lock()
+    self._locks: dict[Shape, threading.Lock] = {}
 
   def __call__(
     self, names: Sequence[str], leaves: Sequence[jax.Array], x: Feature
@@ -64,7 +64,8 @@ class Program:
       raise LoadFailed(str(error)) from error
 
   def _prepare(self, names, leaves, x) -> Ready:
-    with self._lock:  # Of two that ask, one compiles.
+    # Of two that ask for the same, one compiles; others do not wait for it.
+    with self._locks.setdefault(_shape(x), threading.Lock()):
       if _shape(x) not in self._ready:
         arguments = [*leaves, *_parts(x)]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pwl_jax.runtime import background
 from pwl_jax.runtime.errors import LoadFailed
-from pwl_jax.runtime.holdings import Holdings, Leaves, Pace
+from pwl_jax.runtime.holdings import Held, Holdings, Pace
 from pwl_jax.runtime.upgrade import Upgrade
 
 BACK_OFF = 0.1  # Seconds before the first retry; doubled each time.
@@ -20,7 +20,7 @@ class Coming(NamedTuple):
   """A piece that is read in the background."""
 
   piece: str
-  leaves: "Future[Leaves]"
+  held: "Future[Held]"
 
 
 class Reader:
@@ -37,48 +37,57 @@ class Reader:
     self._holdings, self._tell = holdings, tell
     self._rate, self._retries = rate, retries
     self._coming: Coming | None = None
+    self._reading: str | None = None
 
   @property
   def coming(self) -> str | None:
     """The piece that is on its way."""
     coming = self._coming
-    return coming.piece if coming else None
+    return coming.piece if coming else self._reading
 
   def begin(self, piece: str, goal: Upgrade):
     """Starts to read what `take` will ask for."""
-    self._coming = Coming(piece, _in_background(self._read, piece, goal))
+    self._coming = Coming(piece, _in_background(self._once, piece, goal))
 
   def take(self, piece: str, goal: Upgrade):
     """Returns when it is held, or raises why it cannot be."""
     coming = self._coming
     if coming:
-      coming.leaves.exception()  # Waits.
+      coming.held.exception()  # Waits.
     if coming and coming.piece == piece:
       self._coming = None
-      leaves = coming.leaves.result()
-    else:
-      leaves = self._read(piece, goal)
-    self._holdings.keep(piece, leaves)
+    if coming and coming.piece == piece and not coming.held.exception():
+      held = coming.held.result()
+    else:  # Also what there was no room for, before others had gone.
+      held = self._read(piece, goal)
+    self._holdings.keep(piece, held)
     self._tell("loaded", f"{piece}, {self._holdings.size(piece):,} bytes")
 
   def forget(self):
     """What is on its way is not wanted any more."""
     coming, self._coming = self._coming, None
     if coming:
-      coming.leaves.exception()
+      coming.held.exception()
 
-  def _read(self, piece: str, goal: Upgrade) -> Leaves:
-    for tries in range(self._retries + 1):
-      pace = Pace(self._rate, goal.pause, goal.loaded)
+  def _read(self, piece: str, goal: Upgrade) -> Held:
+    for tries in range(self._retries):
       try:
-        return self._holdings.read(piece, pace)
+        return self._once(piece, goal)
       except LoadFailed as error:
-        goal.loaded(-pace.read)
-        if tries == self._retries:
-          raise
         self._tell("retried", str(error))
         goal.pause(BACK_OFF * 2**tries)
-    raise AssertionError("the last try returns or raises")
+    return self._once(piece, goal)
+
+  def _once(self, piece: str, goal: Upgrade) -> Held:
+    self._reading = piece
+    pace = Pace(self._rate, goal.pause, goal.loaded)
+    try:
+      return self._holdings.read(piece, pace)
+    except Exception:
+      goal.loaded(-pace.read)
+      raise
+    finally:
+      self._reading = None
 
 
 def _in_background(call: Callable, *arguments) -> Future:

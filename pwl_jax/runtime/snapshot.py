@@ -73,7 +73,8 @@ class Snapshot:
       self._seen.add(size)
     padding = [(0, size - len(batch)), *[(0, 0)] * (batch.ndim - 1)]
     padded = np.pad(batch, padding) if size > len(batch) else batch
-    return np.array(self._run(padded)[: len(batch)])
+    # Cut on the host: on the device each number of examples would be compiled.
+    return np.asarray(self._run(padded))[: len(batch)].copy()
 
   def _run(self, batch: np.ndarray) -> jax.Array:
     x = jax.device_put(batch, self._device)

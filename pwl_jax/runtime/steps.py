@@ -26,13 +26,13 @@ class Steps:
 
   @property
   def reading_bytes(self) -> int:
-    """Of what is read ahead of its need."""
+    """Of what is being read, or was read ahead of its need."""
     piece = self._reader.coming
     return self._holdings.size(piece) if piece else 0
 
-  def to_load(self, way: list[str]) -> set[str]:
+  def to_load(self, way: list[str], memory: Memory) -> set[str]:
     """The pieces that are missing on it."""
-    return {piece for word in way for piece in self._missing(word)}
+    return {piece for word in way for piece in self._missing(word, memory)}
 
   def take(
     self,
@@ -42,10 +42,11 @@ class Steps:
     following: str | None = None,
   ):
     """From what is served to `word`; `following` is what comes after it."""
-    for piece in self._missing(word):
+    for piece in self._missing(word, memory):
       self._make_room(piece, word, memory)
       self._reader.take(piece, goal)
-    for piece in self._missing(following)[:1] if following else ():
+    ahead = self._missing(following, memory) if following else []
+    for piece in ahead[:1]:
       if self._finds_room(piece, memory):
         self._reader.begin(piece, goal)
     snapshot = self._serving.build(word, goal.pause)
@@ -60,9 +61,10 @@ class Steps:
     """What is read ahead is not wanted any more."""
     self._reader.forget()
 
-  def _missing(self, word: str) -> list[str]:
-    """In the order in which they are needed."""
-    needed = self._serving.manifest.pieces_of(word)
+  def _missing(self, word: str, memory: Memory) -> list[str]:
+    """In the order in which they are needed; then a student that is kept."""
+    own = self._serving.manifest.pieces_of(word)
+    needed = [*own, *sorted(memory.needed(word).difference(own))]
     return [piece for piece in needed if piece not in self._holdings]
 
   def _finds_room(self, piece: str, memory: Memory) -> bool:

@@ -40,7 +40,7 @@ class Upgrade:
         f"{timeout} seconds; it goes on"
       )
     if self.error is not None:
-      raise self.error
+      raise self.error.with_traceback(None)
     return self._composition
 
   def cancel(self, reason: str = "cancelled"):
