@@ -7,6 +7,7 @@ import pytest
 
 from pwl_jax import models
 from pwl_jax.method import composition, sampling
+from pwl_jax.method.converters import make_converter
 from pwl_jax.method.feature import Masked
 from pwl_jax.method.mixed import mixed_pass
 from pwl_jax.method.network import Network
@@ -250,3 +251,25 @@ def test_fitted_converters_do_not_depend_on_padding(case):
     for ids in (case.x, padded(case.x))
   )
   jax.tree.map(lambda a, b: assert_close(b, a, 1e-3), fitted, more)
+
+
+@pytest.mark.parametrize("kind", ["linear", "orthogonal"])
+def test_a_fit_sees_no_padding(kind):
+  """As if only the positions that count had been there."""
+  rng = np.random.default_rng(0)
+  teacher, student = rng.normal(size=(4, 9, 5)), rng.normal(size=(4, 9, 3))
+  mask = np.arange(9) < np.array([[9], [4], [6], [1]])
+  converter = make_converter(kind, 5, 3)
+  whole = converter.fit(
+    *(jnp.asarray(f[mask], jnp.float32) for f in (teacher, student))
+  )
+  found = jax.jit(converter.fit)(
+    *(
+      Masked(jnp.asarray(f, jnp.float32), jnp.asarray(mask))
+      for f in (teacher, student)
+    )
+  )
+  for actual, golden in zip(
+    jax.tree.leaves(found), jax.tree.leaves(whole), strict=True
+  ):
+    np.testing.assert_allclose(actual, golden, atol=1e-4)

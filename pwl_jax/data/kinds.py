@@ -5,6 +5,8 @@ held-out examples are no part of what it learns from); sounds are cut or filled
 up to one length.
 """
 
+import zipfile
+
 import numpy as np
 
 from pwl_jax.bundle.parts import SoundInput, TextInput
@@ -29,9 +31,10 @@ def of_tfds(name: str, data_dir: str | None) -> str:
 def has_strings(path: str) -> bool:
   """Whether the x of an .npz are strings; no other complaint is made here."""
   try:
-    with np.load(path, allow_pickle=False) as file:
-      return file["x"].dtype.kind == "U"
-  except Exception:
+    with open(path, "rb") as stream:
+      file = np.load(stream, allow_pickle=False)
+      return not isinstance(file, np.ndarray) and file["x"].dtype.kind == "U"
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
     return False
 
 

@@ -45,9 +45,14 @@ def all_logits(
   def run(i, letter, nodes, inputs):
     unit, own = swapnet.unit(variables, i, letter)
     if not any(node in statistics for node in nodes):
-      flat = inputs.reshape(-1, *inputs.shape[2:])
+      apart = jax.tree.leaves(inputs)[0].shape[:2]
+      flat = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), inputs
+      )
       output, _ = apply_unit(unit, own, flat)
-      return output.reshape(*inputs.shape[:2], *output.shape[1:])
+      return jax.tree.map(
+        lambda leaf: leaf.reshape(*apart, *leaf.shape[1:]), output
+      )
     each = [statistics.get(node, own["batch_stats"]) for node in nodes]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
     return jax.vmap(

@@ -41,18 +41,22 @@ def with_values(feature: Feature, values: jax.Array) -> Feature:
 def paired_rows(
   teacher: Feature, student: Feature
 ) -> tuple[jax.Array, jax.Array]:
-  """[..., c] x 2 -> float32[n, c] x 2: every position that counts is a row.
+  """[..., c] x 2 -> float32[n, c] x 2: every position is a row.
 
-  Not to be traced where there is a mask: how many count is data.
+  Padding is rows of the mean of all others: it changes no mean, and nothing
+  that is seen from there. How many count is data, and shapes are not.
   """
   mask = mask_of(teacher)
-  flat = [
-    f.reshape(-1, f.shape[-1]).astype(jnp.float32)
-    for f in (values_of(teacher), values_of(student))
-  ]
-  if mask is None:
-    return flat[0], flat[1]
-  return flat[0][mask.reshape(-1)], flat[1][mask.reshape(-1)]
+
+  def rows_of(feature):
+    rows = values_of(feature).astype(jnp.float32)
+    if mask is not None:
+      count = jnp.maximum(mask.sum(), 1)
+      mean = jnp.where(mask[..., None], rows, 0).sum((0, 1)) / count
+      rows = jnp.where(mask[..., None], rows, mean)
+    return rows.reshape(-1, rows.shape[-1])
+
+  return rows_of(teacher), rows_of(student)
 
 
 def packed(feature: Feature) -> jax.Array | tuple[jax.Array, jax.Array]:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pwl_jax.models.audio import audio_resnet, audio_vit
 from pwl_jax.models.lenet import lenet
 from pwl_jax.models.resnet import resnet
 from pwl_jax.models.text import text
@@ -47,6 +48,7 @@ def _shape(width: int, **options) -> dict:
   return dict(width=width, heads=width // 64, mlp_width=4 * width) | options
 
 
+_STRIDED = dict(kernel=5, stride=2, pool=False)  # A stem for spectrograms.
 _TINY_TEACHER = _shape(192, num_layers=12, layers_per_unit=2)
 _TINY_STUDENT = _shape(192, num_layers=6, layers_per_unit=1)
 
@@ -248,5 +250,42 @@ PRESETS: dict[str, Preset] = {
     image=(128,),
     num_classes=2,
     input_dtype="int32",
+  ),
+  # Waveforms of one second; the first unit makes spectrograms of them.
+  "tiny_audio": Preset(
+    build=audio_resnet,
+    common=dict(sample_rate=8000, stem_width=8, stem=_STRIDED),
+    teacher=Size(44_354, widths=(8, 16, 32), depths=(2, 2, 2)),
+    student=Size(5_498, widths=(4, 8, 16), depths=(1, 1, 1)),
+    image=(2000,),
+    num_classes=10,
+  ),
+  "small_audio": Preset(
+    build=audio_resnet,
+    common=dict(sample_rate=8000, stem=_STRIDED),
+    teacher=Size(
+      701_434, stem_width=16, widths=(16, 32, 64, 128), depths=(2, 2, 2, 2)
+    ),
+    student=Size(
+      4_574, stem_width=4, widths=(4, 6, 8, 12), depths=(1, 1, 1, 1)
+    ),
+    image=(8000,),
+    num_classes=10,
+  ),
+  "audio": Preset(
+    build=audio_resnet,
+    common=dict(sample_rate=8000),
+    teacher=Size(5_337_610, widths=(32, 64, 128, 256), depths=(3, 4, 6, 3)),
+    student=Size(317_034, widths=(16, 32, 64, 128), depths=(1, 1, 1, 1)),
+    image=(8000,),
+    num_classes=10,
+  ),
+  "audio_vit": Preset(
+    build=audio_vit,
+    common=dict(sample_rate=8000, patch=8, num_layers=6, layers_per_unit=2),
+    teacher=Size(2_692_042, width=192, heads=3, mlp_width=768),
+    student=Size(682_474, width=96, heads=3, mlp_width=384),
+    image=(8000,),
+    num_classes=10,
   ),
 }

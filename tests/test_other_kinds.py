@@ -1,0 +1,76 @@
+"""Texts and sounds from their files to a bundle that answers them."""
+
+import numpy as np
+import pytest
+
+from pwl_jax import stages
+from pwl_jax.bundle.parts import SoundInput, TextInput
+from pwl_jax.config import default_config
+from pwl_jax.data.dataset import Split, make_dataset
+from pwl_jax.report.results import read
+from pwl_jax.runtime import open_model
+from pwl_jax.training.artefacts import load_result
+
+
+def short(config):
+  config.evaluation_batch = 16
+  config.export.platforms = ("cpu",)
+  for name in ("teacher", "student", "distill"):
+    config[name].update(epochs=1, batch_size=16)
+  return config
+
+
+def test_texts_from_strings_to_answers(tmp_path):
+  rng = np.random.default_rng(0)
+  words = np.array(["a", "fine", "film", "of", "no", "charm", "is", "dull"])
+  texts = [" ".join(rng.choice(words, rng.integers(1, 20))) for _ in range(90)]
+  labels = np.array(["fine" in text for text in texts], np.int32)
+  np.savez(tmp_path / "texts.npz", x=np.array(texts), y=labels)
+  config = short(default_config())
+  config.data.update(
+    name=f"arrays:{tmp_path}/texts.npz", tokens=12, vocabulary=50
+  )
+  config.model.preset = "tiny_text"
+  stages.run(config, tmp_path / "run")
+  assert load_result(tmp_path / "run" / "distill")["steps"] == 4
+  results = read(tmp_path / "run" / "report" / "results.json")
+  assert len(results["compositions"]) == 8
+  with open_model(
+    tmp_path / "run" / "bundle", cache_dir=tmp_path / "programs"
+  ) as model:
+    assert isinstance(model.manifest.input, TextInput)
+    for word in ("SSS", "TSS", "TTT"):
+      model.upgrade(to=word).wait()
+      logits = model(["a fine film", "", "\u2603 unseen", "long " * 500])
+      assert logits.shape == (4, 2) and np.isfinite(logits).all()
+
+
+def test_sounds_from_samples_to_answers(tmp_path, monkeypatch):
+  rng = np.random.default_rng(0)
+  labels = np.arange(90, dtype=np.int32) % 3
+  times = np.arange(2000) / 8000
+  pitch = 300 * 2.0 ** labels[:, None]
+  waves = 8000 * np.sin(2 * np.pi * pitch * times)
+  waves += rng.normal(scale=500, size=waves.shape)
+  split = Split(waves.astype(np.int16), labels)
+  monkeypatch.setattr(
+    stages,
+    "load_dataset",
+    lambda name, **options: make_dataset(
+      name, split, input=SoundInput(2000, 8000)
+    ),
+  )
+  config = short(default_config())
+  config.data.name = "sounds"
+  config.model.preset = "tiny_audio"
+  stages.run(config, tmp_path / "run")
+  with open_model(
+    tmp_path / "run" / "bundle", cache_dir=tmp_path / "programs"
+  ) as model:
+    assert model.manifest.input == SoundInput(2000, 8000)
+    model.upgrade().wait()
+    silence = np.zeros(700, np.int16)
+    logits = model([split.inputs[0], silence, np.zeros(0, np.int16)])
+    assert logits.shape == (3, 3) and np.isfinite(logits).all()
+    with pytest.raises(ValueError, match="one channel"):
+      model(np.zeros((1, 2000), np.int64))
