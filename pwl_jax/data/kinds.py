@@ -23,9 +23,10 @@ def of_tfds(name: str, data_dir: str | None) -> str:
   found = [type(feature) for feature in builder.info.features.values()]
   if any(issubclass(kind, features.Image) for kind in found):
     return "images"
-  if any(issubclass(kind, features.Text) for kind in found):
-    return "texts"
-  return "sounds" if "audio" in builder.info.features else "images"
+  if "audio" in builder.info.features:  # Beside the names of its files.
+    return "sounds"
+  texts = any(issubclass(kind, features.Text) for kind in found)
+  return "texts" if texts else "images"
 
 
 def has_strings(path: str) -> bool:

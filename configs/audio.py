@@ -1,0 +1,30 @@
+"""Spoken digits: waveforms in, spectrograms in the first unit.
+
+  python -m pwl_jax.main --config=configs/audio.py:small \
+    --config.data.data_dir=DIR --workdir=runs/audio
+
+The argument is `small`, networks that two CPU cores train in minutes, or
+`full`. DIR has tfds:spoken_digit 1.0.9, recordings of 8,000 samples a second;
+the takes 0 to 4 of every speaker and digit are what is reported on.
+"""
+
+from pwl_jax.config import default_config
+
+PRESETS = {"small": "small_audio", "full": "audio"}
+
+
+def get_config(argument="full"):
+  if argument not in PRESETS:
+    raise ValueError(
+      f"configs/audio.py:{argument}: write {' or '.join(PRESETS)}"
+    )
+  config = default_config()
+  config.data.name = "tfds:spoken_digit:1.0.9"
+  config.data.valid_share = 0.1
+  config.model.preset = PRESETS[argument]
+  config.augment.update(frequency_mask=0.1)
+  epochs = 15 if argument == "small" else 60
+  for name in ("teacher", "student", "distill"):
+    config[name].update(epochs=epochs, batch_size=64)
+  config.distill.epochs = 2 * epochs
+  return config
