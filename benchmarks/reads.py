@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None):
     for i in range(LEAVES)
   }
   leaves = {
-    name: Leaf(str(array.dtype), array.shape, _digest(array))
+    name: Leaf(str(array.dtype), array.shape, stores.digest(array))
     for name, array in arrays.items()
   }
   with tempfile.TemporaryDirectory() as temporary:
@@ -75,13 +75,9 @@ def _reader(store: str, place: pathlib.Path, leaves):
     with stores.opened(store, place, leaves) as read:
       for name, leaf in leaves.items():
         array = read(name, leaf, lambda nbytes: None)
-        assert _digest(array) == leaf.sha256
+        assert stores.digest(array) == leaf.sha256
 
   return run
-
-
-def _digest(array: np.ndarray) -> str:
-  return hashlib.sha256(stores.as_bytes(array)).hexdigest()
 
 
 if __name__ == "__main__":

@@ -142,13 +142,11 @@ def _write(
 
 def _watched(session: Session, tasks: Sequence[Any]) -> Iterator[Any]:
   """Whether to end, several processes could only decide together."""
-  checks = {}
-  if jax.process_count() == 1:
-    checks["check"] = session.request.check
+  alone = jax.process_count() == 1
   return passed_on(
     tasks,
     len(tasks),
     title=f"{NAME}: programs",
     console=session.console,
-    **checks,
+    check=session.request.check if alone else None,
   )

@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_refused_with_what_does():
   with pytest.raises(BudgetExceeded, match=r"TTT takes.*the student kept"):
     memory._replace(keep_student=True).check("TTT")
   with pytest.raises(BudgetExceeded, match="no composition fits 1 bytes"):
-    memory._replace(budget=1).best("SSS")
+    memory._replace(budget=1).choices("SSS")
 
 
 @pytest.mark.parametrize("ladder", [(), ("SSS", "TTT")])

@@ -167,6 +167,5 @@ def _no_pace(nbytes: int) -> Any:
 
 
 def _check_digest(array: np.ndarray, leaf: Leaf):
-  digest = hashlib.sha256(stores.as_bytes(array)).hexdigest()
-  if digest != leaf.sha256:
+  if stores.digest(array) != leaf.sha256:
     raise Damaged("its bytes are not those that were written")

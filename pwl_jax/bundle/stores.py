@@ -13,6 +13,7 @@ verify: neither store notices a flipped bit.
 import collections
 import contextlib
 import functools
+import hashlib
 import itertools
 import json
 import mmap
@@ -69,6 +70,11 @@ def numpy_dtype(name: str) -> np.dtype:
 def as_bytes(array: np.ndarray) -> np.ndarray:
   """The same memory, as uint8[n]."""
   return array.reshape(-1).view(np.uint8)
+
+
+def digest(array: np.ndarray) -> str:
+  """Of its bytes, row by row, as a `Leaf` has it."""
+  return hashlib.sha256(as_bytes(array)).hexdigest()
 
 
 def empty(leaves: Mapping[str, Leaf]) -> dict[str, np.ndarray]:

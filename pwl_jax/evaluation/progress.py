@@ -42,7 +42,7 @@ def passed_on(
   *,
   title: str,
   console: Console,
-  check: Callable[[str], None] = lambda where: None,
+  check: Callable[[str], None] | None = None,
 ) -> Iterator[Any]:
   """The same things, of which there are so many; `check` may end them."""
   columns = (
@@ -64,7 +64,8 @@ def passed_on(
   ) as progress:
     task = progress.add_task(title, total=count)
     for done, thing in enumerate(things, start=1):
-      check(f"in {title}")
+      if check:
+        check(f"in {title}")
       yield thing
       progress.advance(task)
       if time.monotonic() - told > QUIET:

@@ -103,11 +103,7 @@ def _described(pieces: Pieces, binaries: Binaries) -> dict[str, Piece]:
   return {
     name: Piece(
       {
-        leaf: Leaf(
-          str(array.dtype),
-          array.shape,
-          hashlib.sha256(stores.as_bytes(array)).hexdigest(),
-        )
+        leaf: Leaf(str(array.dtype), array.shape, stores.digest(array))
         for leaf, array in leaves.items()
       },
       {

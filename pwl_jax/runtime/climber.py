@@ -7,6 +7,7 @@ together with the goal, so that no change is under way for another budget.
 """
 
 import atexit
+import functools
 import itertools
 import threading
 import weakref
@@ -106,31 +107,18 @@ class Climber:
 
   def _check_open(self):
     if self._closed:
-      raise Closed("the model is closed; open the bundle again")
+      raise Closed()
 
   def _best(self, memory: Memory, policy: str) -> str:
     """The first of the candidates that there is a way to."""
-    present = self._serving.composition
-    best = memory.best(present)  # Raises where nothing fits.
-    ways = (
+    present, route = self._serving.composition, _router(memory)
+    choices = memory.choices(present)
+    reached = (
       word
-      for word in memory.candidates(present)
-      if self._way(present, word, policy, memory) is not None
+      for word in choices
+      if route(present, word, policy=policy) is not None
     )
-    return next(ways, best)
-
-  def _way(
-    self, present: str, word: str, policy: str, memory: Memory
-  ) -> list[str] | None:
-    manifest = memory.manifest
-    return routes.route(
-      present,
-      word,
-      routes.loading_order(manifest.ladder, manifest.num_units),
-      routes.accuracies(manifest),
-      policy=policy,
-      crosses=memory.crosses,
-    )
+    return next(reached, choices[0])
 
   def _submit(self, word: str, policy: str) -> Upgrade:
     """The goal from now on; the one before it ends where it is."""
@@ -195,7 +183,7 @@ class Climber:
 
   def _pursue(self, goal: Upgrade, memory: Memory):
     present = self._serving.composition
-    way = self._way(present, goal.target, goal.policy, memory)
+    way = _router(memory)(present, goal.target, policy=goal.policy)
     if way is None:
       raise BudgetExceeded(
         f"the way from {present} to {goal.target} needs more than one unit "
@@ -211,9 +199,9 @@ class Climber:
   def _retreat(self, error: RuntimeFailure, memory: Memory):
     """To what can be loaded, where what is served exceeds the budget."""
     broken = {getattr(error, "piece", "")}
-    present = self._serving.composition
+    present, route = self._serving.composition, _router(memory)
     for word in () if memory.fits(present) else memory.candidates(present):
-      way = self._way(present, word, "every", memory) or []
+      way = route(present, word, policy="every") or []
       if broken & self._steps.to_load(way, memory):
         continue
       with self._wake:
@@ -225,6 +213,17 @@ class Climber:
         return
       broken.add(found.piece)
       present = self._serving.composition
+
+
+def _router(memory: Memory) -> Callable[..., list[str] | None]:
+  """`routes.route` of (present, target, policy=), in this memory."""
+  manifest = memory.manifest
+  return functools.partial(
+    routes.route,
+    order=routes.loading_order(manifest.ladder, manifest.num_units),
+    accuracy=routes.accuracies(manifest),
+    crosses=memory.crosses,
+  )
 
 
 def _typed(error: Exception) -> RuntimeFailure:
@@ -241,6 +240,6 @@ _WORKING: "weakref.WeakSet[Climber]" = weakref.WeakSet()
 
 @atexit.register
 def _end_all():
-  """A thread that is inside of XLA when Python ends would abort the process."""
+  """Before `background` waits for their threads."""
   for climber in list(_WORKING):
     climber.end()

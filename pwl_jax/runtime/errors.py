@@ -24,6 +24,9 @@ class Cancelled(RuntimeFailure):
 class Closed(RuntimeFailure):
   """The model was closed and answers no more."""
 
+  def __init__(self):
+    super().__init__("the model is closed; open the bundle again")
+
 
 def without_frames(error: RuntimeFailure) -> RuntimeFailure:
   """Without what its frames hold: arrays of a unit, a whole snapshot."""

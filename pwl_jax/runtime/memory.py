@@ -77,17 +77,8 @@ class Memory(NamedTuple):
 
     return sorted(filter(self.fits, accuracy), key=goodness, reverse=True)
 
-  def check(self, word: str):
-    """Raises unless it fits."""
-    if not self.fits(word):
-      raise BudgetExceeded(
-        f"{word} takes {self.size(*self.needed(word)):,} bytes"
-        f"{', the student kept' if self.keep_student else ''}, and the "
-        f"budget is {self.budget:,}; the best that fits is {self.best(word)}"
-      )
-
-  def best(self, present: str) -> str:
-    """The first of the candidates."""
+  def choices(self, present: str) -> list[str]:
+    """The candidates; raises where there are none."""
     found = self.candidates(present)
     if not found:
       sizes = {
@@ -99,4 +90,14 @@ class Memory(NamedTuple):
         f"no composition fits {self.budget:,} bytes; the smallest, {least}, "
         f"takes {sizes[least]:,}"
       )
-    return found[0]
+    return found
+
+  def check(self, word: str):
+    """Raises unless it fits."""
+    if not self.fits(word):
+      raise BudgetExceeded(
+        f"{word} takes {self.size(*self.needed(word)):,} bytes"
+        f"{', the student kept' if self.keep_student else ''}, and the "
+        f"budget is {self.budget:,}; the best that fits is "
+        f"{self.choices(word)[0]}"
+      )

@@ -51,15 +51,7 @@ class Reader:
 
   def take(self, piece: str, goal: Upgrade):
     """Returns when it is held, or raises why it cannot be."""
-    coming = self._coming
-    if coming:
-      coming.held.exception()  # Waits.
-    if coming and coming.piece == piece:
-      self._coming = None
-    if coming and coming.piece == piece and not coming.held.exception():
-      held = coming.held.result()
-    else:  # Also what there was no room for, before others had gone.
-      held = self._read(piece, goal)
+    held = self._read_ahead(piece) or self._read(piece, goal)
     self._holdings.keep(piece, held)
     self._tell("loaded", f"{piece}, {self._holdings.size(piece):,} bytes")
 
@@ -68,6 +60,18 @@ class Reader:
     coming, self._coming = self._coming, None
     if coming:
       coming.held.exception()
+
+  def _read_ahead(self, piece: str) -> Held | None:
+    """What was read ahead if it is this piece, once it is there.
+
+    None if there was no room for it, which there may be by now.
+    """
+    coming = self._coming
+    failed = coming and coming.held.exception()  # Waits, for others as well.
+    if coming is None or coming.piece != piece:
+      return None
+    self._coming = None
+    return None if failed else coming.held.result()
 
   def _read(self, piece: str, goal: Upgrade) -> Held:
     for tries in range(self._retries):

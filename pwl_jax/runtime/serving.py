@@ -48,7 +48,7 @@ class Serving:
   def snapshot(self) -> Snapshot:
     snapshot = self._snapshot
     if snapshot is None:
-      raise Closed("the model is closed; open the bundle again")
+      raise Closed()
     return snapshot
 
   @property
