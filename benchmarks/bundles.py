@@ -6,9 +6,10 @@ import pathlib
 import jax
 import numpy as np
 
+from benchmarks.noise import input_of
 from pwl_jax import models
 from pwl_jax.bundle import manifest as manifests
-from pwl_jax.bundle.manifest import STORES, Composition, ImageInput
+from pwl_jax.bundle.manifest import STORES, Composition
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.evaluation.improvements import NOTHING
 from pwl_jax.method import composition as compositions
@@ -43,18 +44,12 @@ def make_bundle(preset: str, directory: pathlib.Path, *, store: str):
     return (center + 0.02 * np.tanh(noise)).astype(leaf.dtype)
 
   variables = jax.tree.map(draw, swapnet.abstract_variables())
-  channels = swapnet.teacher.input_shape[-1]
   write_bundle(
     directory,
     swapnet=swapnet,
     variables=variables,
     improvements=NOTHING,
-    input=ImageInput(
-      swapnet.teacher.input_shape,
-      (0.5,) * channels,
-      (0.25,) * channels,
-      "exact",
-    ),
+    input=input_of(preset),
     class_names=(),
     compositions={
       word: Composition(0, word.count("T") / n, None, False)

@@ -30,7 +30,8 @@ import sys
 import numpy as np
 import pwl_jax
 model = pwl_jax.open(sys.argv[1])
-model(np.zeros((1, *model.manifest.input.image), np.uint8))
+takes = model.manifest.input
+model(np.zeros((1, *takes.shape), takes.dtype))
 """
 
 
@@ -61,19 +62,26 @@ def in_fresh_processes(directory: pathlib.Path, given: argparse.Namespace):
   with tempfile.TemporaryDirectory() as temporary:
     if given.torch:
       peer = ("-m", "benchmarks.peers.first_answer", temporary)
-      input_size = open_bundle(directory).manifest.input.image[0]
+      takes = open_bundle(directory).manifest.input
+      if takes.kind != "images":
+        raise ValueError(
+          f"--torch compares with a network of images, and {given.preset} "
+          f"takes {takes.kind}; leave it out"
+        )
+      input_size = takes.image[0]
       started(*peer, "--make", f"--image_size={input_size}")()
       cases["pytorch"] = started(*peer)
     return measured(cases, given.rounds)
 
 
 def in_a_warm_process(directory: pathlib.Path, rounds: int):
-  n = open_bundle(directory).manifest.num_units
+  manifest = open_bundle(directory).manifest
+  n, takes = manifest.num_units, manifest.input
 
   def opened(start: str, upgrade: bool = False):
     with pwl_jax.open(directory, start=start) as model:
       rest = model.upgrade() if upgrade else None
-      model(np.zeros((1, *model.manifest.input.image), np.uint8))
+      model(np.zeros((1, *takes.shape), takes.dtype))
       if rest:
         rest.wait()
 

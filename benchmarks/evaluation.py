@@ -10,10 +10,11 @@ import argparse
 import pathlib
 
 import jax
-import numpy as np
 
+from benchmarks.noise import input_of
 from benchmarks.timing import in_turns, summary, tell
 from pwl_jax import models
+from pwl_jax.data.inputs import noise, to_network
 from pwl_jax.evaluation.tree import all_logits
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.swapnet import SwapNet
@@ -31,18 +32,18 @@ def main(argv: list[str] | None = None):
   parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
   given = parser.parse_args(argv)
   swapnet = SwapNet.create(*models.create_pair(given.preset))
-  found = measure(swapnet, given.batch_size, given.rounds)
+  kind = input_of(given.preset)
+  x = to_network(noise(kind, given.batch_size), kind)
+  found = measure(swapnet, x, given.rounds)
   title = f"all compositions of {given.preset}, batch {given.batch_size}"
   tell(found, BASE, title=title, path=given.json)
 
 
 def measure(
-  swapnet: SwapNet, batch_size: int, rounds: int
+  swapnet: SwapNet, x: jax.Array, rounds: int
 ) -> dict[str, dict[str, float]]:
   words = tuple(compositions.every(swapnet.num_units))
   variables = jax.jit(swapnet.init)(jax.random.key(0))
-  shape = (batch_size, *swapnet.teacher.input_shape)
-  x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
   tree = jax.jit(lambda v, x: all_logits(swapnet, v, x, words))
   alone = jax.jit(swapnet.logits, static_argnums=2)
   cases = {

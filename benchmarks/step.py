@@ -14,10 +14,10 @@ import pathlib
 import jax
 from rich.console import Console
 
+from benchmarks.noise import dataset_of
 from benchmarks.timing import in_turns, summary, tell
 from pwl_jax import models
-from pwl_jax.data.arrays import make_synthetic
-from pwl_jax.data.dataset import channel_statistics
+from pwl_jax.data.inputs import changes_for
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.layers import DTYPES
@@ -30,7 +30,11 @@ from pwl_jax.training.running import first_state, make_steps, training_key
 from pwl_jax.training.session import Data, Machine, Session
 
 BASE = "student_kd"
-AUGMENT = dict(crop=4, flip=True, rotate=15.0)
+AUGMENT = dict(
+  **dict(crop=4, flip=True, rotate=15.0),
+  **dict(shift=800, gain=6.0, time_masks=1, time_mask=800),
+  **dict(frequency_masks=1, frequency_mask=0.1),
+)
 
 
 def make_jobs(swapnet: SwapNet) -> dict[str, Job]:
@@ -80,13 +84,10 @@ def main(argv: list[str] | None = None):
 
 
 def measure(given: argparse.Namespace) -> dict[str, dict[str, float]]:
-  preset = models.PRESETS[given.preset]
-  sizes = "x".join(map(str, (4 * given.batch_size, *preset.image)))
-  dataset = make_synthetic(f"{sizes}/{preset.num_classes}")
-  mean, deviation = map(tuple, channel_statistics(dataset.train))
-  input = dataset.input._replace(mean=mean, deviation=deviation)
+  dataset = dataset_of(given.preset, 4 * given.batch_size)
+  changes = changes_for(dataset.input, AUGMENT)
   session = Session(
-    Data(dataset, input, AUGMENT),
+    Data(dataset, dataset.input, changes),
     Machine(jax.devices()),
     seed=0,
     console=Console(),

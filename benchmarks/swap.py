@@ -30,6 +30,7 @@ from rich.table import Table
 
 import pwl_jax
 from benchmarks import bundles
+from pwl_jax.data.inputs import noise
 
 QUIET_SECONDS = 1.0  # At each rung.
 FEW = 100  # Requests of which a p99 says little.
@@ -42,8 +43,8 @@ Milliseconds = dict[str, array.array]
 class Load:
   """Threads that ask without a break, while they are entered."""
 
-  def __init__(self, model, images, threads: int, see: Callable):
-    self._model, self._images, self._see = model, images, see
+  def __init__(self, model, examples, threads: int, see: Callable):
+    self._model, self._examples, self._see = model, examples, see
     self._stop = threading.Event()
     self.milliseconds: Milliseconds = collections.defaultdict(_milliseconds)
     self.failed: list[str] = []
@@ -64,7 +65,7 @@ class Load:
       began = time.perf_counter()
       try:
         with self._model.pinned() as snapshot:
-          answer = snapshot(self._images)
+          answer = snapshot(self._examples)
       except Exception as error:
         self.failed.append(repr(error))
         continue
@@ -101,11 +102,10 @@ def main(argv: list[str] | None = None):
 
 
 def measure(model, threads: int, cycles: int) -> dict:
-  shape = (1, *model.manifest.input.image)
-  images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+  examples = noise(model.manifest.input, 1)
   answers, golden, quiet, wrong = [], {}, {}, []
   with Load(
-    model, images, threads, lambda *seen: answers.append(seen)
+    model, examples, threads, lambda *seen: answers.append(seen)
   ) as first:
     model.upgrade(policy="every").wait()
 
@@ -117,8 +117,8 @@ def measure(model, threads: int, cycles: int) -> dict:
   failed = list(first.failed)
   for word in model.manifest.ladder:
     model.upgrade(to=word).wait()
-    golden[word] = model(images)
-    with Load(model, images, threads, check) as load:
+    golden[word] = model(examples)
+    with Load(model, examples, threads, check) as load:
       time.sleep(QUIET_SECONDS)
     quiet |= load.milliseconds
     failed += load.failed
@@ -126,7 +126,7 @@ def measure(model, threads: int, cycles: int) -> dict:
     check(*seen)
   held, busy = [holdings(model)], collections.defaultdict(_milliseconds)
   for part in range(PARTS):
-    with Load(model, images, threads, check) as load:
+    with Load(model, examples, threads, check) as load:
       for _ in range(cycles * part // PARTS, cycles * (part + 1) // PARTS):
         model.downgrade().wait()
         model.upgrade(policy="every").wait()

@@ -4,8 +4,11 @@
     --config.data.data_dir=DIR --workdir=runs/audio
 
 The argument is `small`, networks that two CPU cores train in minutes, or
-`full`. DIR has tfds:spoken_digit 1.0.9, recordings of 8,000 samples a second;
-the takes 0 to 4 of every speaker and digit are what is reported on.
+`full`. DIR has tfds:spoken_digit:1.0.9, 2,500 recordings of 8,000 samples a
+second; each is cut or filled up to one second. Takes 0 to 4 of every speaker
+and digit are what is reported on, 250 recordings, as is usual.
+
+REACHED
 """
 
 from pwl_jax.config import default_config
@@ -20,11 +23,12 @@ def get_config(argument="full"):
     )
   config = default_config()
   config.data.name = "tfds:spoken_digit:1.0.9"
-  config.data.valid_share = 0.1
   config.model.preset = PRESETS[argument]
-  config.augment.update(frequency_mask=0.1)
+  config.augment.frequency_mask = 0.1
   epochs = 15 if argument == "small" else 60
   for name in ("teacher", "student", "distill"):
-    config[name].update(epochs=epochs, batch_size=64)
-  config.distill.epochs = 2 * epochs
+    config[name].update(
+      epochs=epochs, batch_size=64, warmup_epochs=1.0, clip_norm=1.0
+    )
+  config.distill.epochs = 4 * epochs
   return config

@@ -24,13 +24,17 @@ def default_config() -> ConfigDict:
   config.data = data = ConfigDict()
   data.name = "digits"  # See pwl_jax/data/sources.py.
   data.data_dir = ""  # Where TFDS sets lie; "" is TFDS's own default.
+  data.train_split = "train"  # Of a TFDS set.
   data.cache_dir = ""  # For decoded sets; "" is beside the data.
   data.valid_share = 0.1  # Of the training split, held out for choices.
   data.stream = "auto"  # "yes" decodes as it goes, "no" keeps all in memory.
   data.image_size = 0  # Side of a streamed image.
   data.workers = -1  # Processes that decode a stream; -1 is up to the machine.
   data.tokens = 64  # Of a text.
-  data.vocabulary = 8000  # At most so many different tokens.
+  data.vocabulary = 8000  # At most so many different tokens are learnt.
+  # A tokenizer.json, or the folder of one; "" is that beside imported.path,
+  # or one that is learnt on the training split.
+  data.tokenizer = ""
   data.seconds = 1.0  # Of a sound.
   # Per channel, of pixels in [0, 1]; () measures them on the training split.
   data.mean = ()

@@ -35,7 +35,10 @@ READS = ("export.",)
 NEEDS = ("teacher", "distill", evaluated.NAME)
 OF = "made_of"  # In the config of a bundle.
 # Paths of the machine it was made on, which say nothing on another one.
-LOCAL = ("data.data_dir", "data.cache_dir", "imported.path")
+LOCAL = (
+  *("data.data_dir", "data.cache_dir", "data.tokenizer"),
+  "imported.path",
+)
 
 
 def is_current(context: Context, name: str) -> bool:

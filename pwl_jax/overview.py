@@ -13,6 +13,7 @@ from pwl_jax.data.dataset import Dataset
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import count_parameters
+from pwl_jax.report import phrases
 from pwl_jax.training.reporting import format_seconds
 
 
@@ -25,14 +26,17 @@ def of_run(
 ) -> Group:
   """Devices, data, networks unit by unit, and what is planned by stage."""
   facts = Table.grid(padding=(0, 2))
-  size = "x".join(map(str, dataset.input_shape))
+  given = dataset.input
+  examples = phrases.examples(
+    dataset.input_shape, given.kind, getattr(given, "sample_rate", None)
+  )
   sizes = [f"{len(s):,}" for s in (dataset.train, dataset.valid, dataset.test)]
   for name, value in (
     ("devices", f"{len(devices)} x {devices[0].device_kind}"),
     (
       "data",
       f"{dataset.name}: {sizes[0]} to train on, {sizes[1]} held out, "
-      f"{sizes[2]} to report on; {size}, "
+      f"{sizes[2]} to report on; {examples}, "
       f"{dataset.num_classes} classes",
     ),
     ("workdir", str(workdir)),

@@ -76,7 +76,9 @@ def _of_context(context: Context) -> dict[str, Any]:
     "data": {
       "name": dataset.name,
       "classes": dataset.num_classes,
-      "image": list(dataset.input_shape),
+      "kind": dataset.input.kind,
+      "image": list(dataset.input_shape),  # Of texts and sounds, their length.
+      "sample_rate": getattr(dataset.input, "sample_rate", None),
       **{s: len(getattr(dataset, s)) for s in ("train", "valid", "test")},
     },
     "absent": absent,

@@ -11,11 +11,12 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
-from pwl_jax.bundle.parts import ImageInput
+from pwl_jax.bundle.parts import ImageInput, TextInput
 from pwl_jax.context import Context
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
+from pwl_jax.data.tokenizer_files import keep_tokenizer, tokenizer_for
 from pwl_jax.evaluation.examine import Options
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
@@ -46,6 +47,7 @@ def run(config: ConfigDict, workdir: pathlib.Path):
       if distributed.is_first():
         stack.enter_context(workdirs.locked(workdir))
         write_json(workdir / "config.json", context.fields)
+      keep_tokenizer(workdir, context.session.data.input)
     distributed.check_alike(
       "configs or data", str(workdirs.read_by(READ, context.fields))
     )
@@ -65,18 +67,28 @@ def make_context(
   check_choice("imported.trains", config.imported.trains, kinds.TRAINS)
   options = config.data.to_dict()
   name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
+  options["tokenizer"] = tokenizer_for(
+    options["tokenizer"], config.imported.path
+  )
   dataset = load_dataset(name, **options)
   devices = sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
   networks = make_networks(
     config.model.preset,
     teacher_path=config.imported.path,
     num_classes=dataset.num_classes,
-    input_shape=dataset.input_shape,
+    input=dataset.input,
     dtype=DTYPES[config.model.dtype],
     sync=config.model.sync_batch_norm,
     seed=config.seed,
     devices=devices,
   )
+  if isinstance(dataset.input, TextInput) and (
+    config.imported.path and not options["tokenizer"]
+  ):
+    raise ValueError(
+      f"{config.imported.path} has no tokeniser beside it, and learnt another "
+      "one's numbers; name its own as config.data.tokenizer"
+    )
   if config.imported.trains == "nothing" and (
     networks.start is None or networks.has_new_head
   ):

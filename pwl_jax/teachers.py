@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import jax
 
 from pwl_jax import models
+from pwl_jax.bundle.parts import Input, SoundInput, TextInput
 from pwl_jax.interop import load_network, with_classes
 from pwl_jax.method.network import Network
+from pwl_jax.models.embedding import vocab_size
 from pwl_jax.models.layers import Dtype
 from pwl_jax.models.sync import with_sync_axis
 from pwl_jax.training.artefacts import (
@@ -36,7 +38,7 @@ def make_networks(
   *,
   teacher_path: str,
   num_classes: int,
-  input_shape: tuple[int, ...],
+  input: Input,
   dtype: Dtype,
   sync: bool,
   seed: int,
@@ -50,13 +52,13 @@ def make_networks(
       "" there are no first variables.
     num_classes: of both; another number than the checkpoint's makes a new
       head.
-    input_shape: of the images.
+    input: of both; what the preset says of texts and sounds gives way to it.
     dtype: to compute in.
     sync: batch norms see the batch of all devices.
     seed: of a new head.
     devices: where the variables go.
   """
-  size = dict(input_shape=input_shape, dtype=dtype)
+  size = dict(**_sizes(input), dtype=dtype)
   teacher, student = models.create_pair(preset, num_classes=num_classes, **size)
   start, has_new_head, loaded = None, False, ""
   if teacher_path:
@@ -69,7 +71,13 @@ def make_networks(
         f"{path / 'teacher'}"
       )
     else:
-      teacher, start = load_network(path, num_units=student.num_units, **size)
+      teacher, start = load_network(
+        path,
+        num_units=student.num_units,
+        input_shape=input.shape,
+        dtype=dtype,
+      )
+      _check_fits(path, teacher, student)
     loaded = digest(start)
     teacher, start, has_new_head = with_classes(
       teacher, start, num_classes, jax.random.key(seed)
@@ -77,6 +85,35 @@ def make_networks(
   axis = AXIS if sync else None
   teacher, student = (with_sync_axis(n, axis) for n in (teacher, student))
   return Networks(teacher, student, start, has_new_head, loaded)
+
+
+def _sizes(input: Input) -> dict[str, Any]:
+  """What a network has to know of its data."""
+  sizes: dict[str, Any] = {"input_shape": input.shape}
+  if isinstance(input, TextInput):
+    from pwl_jax.data.tokens import Tokenizer  # Only texts need the library.
+
+    sizes["vocab_size"] = Tokenizer(input.tokenizer, input.length).vocab_size
+  if isinstance(input, SoundInput):
+    sizes["sample_rate"] = input.sample_rate
+  return sizes
+
+
+def _check_fits(path: pathlib.Path, teacher: Network, student: Network):
+  """Raises where a foreign teacher is fed something else than the data."""
+  if teacher.input_dtype != student.input_dtype:
+    kinds = {"int32": "texts"}
+    raise ValueError(
+      f"{path} is a network of {kinds.get(teacher.input_dtype, 'images')}, and "
+      f"the data are {kinds.get(student.input_dtype, 'no texts')}; use other "
+      "data, or another teacher"
+    )
+  known, needed = map(vocab_size, (teacher, student))
+  if known is not None and known < needed:
+    raise ValueError(
+      f"{path} knows {known:,} tokens, and the tokeniser has {needed:,}; set "
+      "config.data.tokenizer to the one it was trained with"
+    )
 
 
 def _one_of_ours(

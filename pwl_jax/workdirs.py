@@ -27,7 +27,10 @@ COMMON = (
 )
 # Where things lie and how many hands work, which may change from run to run;
 # what lies there has a fingerprint of its own.
-FREE = ("data.data_dir", "data.cache_dir", "data.workers", "imported.path")
+FREE = (
+  *("data.data_dir", "data.cache_dir", "data.workers", "data.tokenizer"),
+  "imported.path",
+)
 
 
 def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -20,8 +20,9 @@ from pwl_jax.bundle.manifest import (
   Manifest,
   Piece,
 )
+from pwl_jax.bundle.parts import SoundInput
 from pwl_jax.bundle.write import write_bundle
-from pwl_jax.data.augment import normalise
+from pwl_jax.data.inputs import to_network
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.method import composition as compositions
@@ -30,6 +31,7 @@ from tests.cases import Case, draw
 
 PROGRAM = b"nobody runs it"
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+RATE = 8000  # Of sounds, per second.
 
 
 class Trained(Case):
@@ -38,6 +40,11 @@ class Trained(Case):
   def __init__(self, name, *, converter="auto", **options):
     networks = models.create_pair(name, **options)
     super().__init__(SwapNet.create(*networks, converter=converter))
+    shape = self.swapnet.teacher.input_shape
+    if len(shape) == 1:
+      self.input = SoundInput(*shape, RATE)
+    else:
+      self.input = ImageInput(shape, MEAN, DEVIATION, "exact")
     rng = np.random.default_rng(3)
     words = compositions.every(self.swapnet.num_units)
     calibrated = tuple(w for w in words if w.startswith(("TS", "STT")))
@@ -59,9 +66,7 @@ class Trained(Case):
         swapnet=self.swapnet,
         variables=self.variables,
         improvements=self.improvements,
-        input=ImageInput(
-          self.swapnet.teacher.input_shape, MEAN, DEVIATION, "exact"
-        ),
+        input=self.input,
         class_names=[f"class {i}" for i in range(10)],
         compositions={
           word: Composition(0, 0.5, 0.25 + 0.01 * i, False)
@@ -73,12 +78,12 @@ class Trained(Case):
       | options,
     )
 
-  def golden(self, images, word, calibrated=True):
+  def golden(self, raw, word, calibrated=True):
     """What the networks answer, with what is used for this composition."""
     variables = self.variables
     if calibrated:
       variables = self.improvements.applied(variables, word)
-    return self.logits(variables, normalise(images, MEAN, DEVIATION), word)
+    return self.logits(variables, to_network(raw, self.input), word)
 
 
 @functools.cache

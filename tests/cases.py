@@ -13,10 +13,20 @@ class Case:
     abstract = jax.eval_shape(swapnet.init, jax.random.key(0))
     rng = np.random.default_rng(7)
     self.variables = jax.tree.map(lambda leaf: draw(rng, leaf), abstract)
-    shape = (batch, *swapnet.teacher.input_shape)
-    self.x = jnp.asarray(rng.normal(size=shape), jnp.float32)
-    self.labels = jnp.asarray(rng.integers(10, size=batch))
+    self.x = jnp.asarray(draw_inputs(rng, swapnet.teacher, batch))
+    classes = swapnet.teacher.num_classes
+    self.labels = jnp.asarray(rng.integers(classes, size=batch))
     self.logits = jax.jit(swapnet.logits, static_argnums=2)
+
+
+def draw_inputs(rng, network, batch):
+  """Pixels or samples, as noise; or tokens with padding behind them."""
+  shape = (batch, *network.input_shape)
+  if network.input_dtype == "int32":
+    ids = rng.integers(1, network.units[0].vocabulary.size, shape, np.int32)
+    lengths = rng.integers(1, shape[1] + 1, (batch, 1))
+    return np.where(np.arange(shape[1]) < lengths, ids, 0)
+  return rng.normal(size=shape).astype(np.float32)
 
 
 def draw(rng, leaf):

@@ -5,15 +5,16 @@ import io
 from rich.console import Console
 
 from pwl_jax.bundle.manifest import Composition
-from pwl_jax.play import timeline
+from pwl_jax.play import __main__, alone, timeline
 from pwl_jax.play.scene import Scene
 from pwl_jax.play.stream import Answer
 from pwl_jax.play.timeline import Rung
+from pwl_jax.report import served
 from pwl_jax.runtime.events import Event
 
 
 def made_up(count=400):
-  """Two images a request; the student has half right, the rest all."""
+  """Two examples a request; the student has half right, the rest all."""
   answers = []
   for i in range(count):
     word = "SS" if i < 100 else "TS" if i < 200 else "TT"
@@ -39,6 +40,7 @@ def play_json(**changes):
     "bundle": "runs/x/bundle",
     "manifest_sha256": "0" * 64,
     "data": "digits",
+    "kind": "images",
     "device": "cpu",
     "bandwidth": 1e6,
     "requests_per_s": 100.0,
@@ -81,7 +83,7 @@ def scene_of(manifest, *rungs, **changes):
     progress=None,
     answers=1234,
     right=617,
-    images=1234,
+    examples=1234,
     recent=recent,
     last=None,
     behind=0,
@@ -96,3 +98,23 @@ def in_terminal(renderable, columns):
   out = io.StringIO()
   Console(file=out, width=columns).print(renderable)
   return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def player(bundle, *, folder, tmp_path, monkeypatch, capsys):
+  """play(*flags) -> the exit code, what it wrote, output and errors.
+
+  Compiled programs lie in the folder; nothing is rehearsed or compared.
+  """
+  monkeypatch.setenv("PWL_JAX_CACHE", str(folder))
+  monkeypatch.setattr(alone, "rehearse", lambda *given, **options: None)
+  monkeypatch.setattr(alone, "measure", lambda *given, **options: 9.5)
+
+  def play(*flags, where=bundle):
+    out = tmp_path / "out"
+    given = [f"--bundle={where}", f"--out={out}", "--seconds=0", *flags]
+    code = __main__.main(given)
+    path = out / served.NAME
+    found = served.read(path) if path.exists() else None
+    return code, found, *capsys.readouterr()
+
+  return play

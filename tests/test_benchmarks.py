@@ -7,12 +7,13 @@ import pytest
 from benchmarks import bundles, cold_start, evaluation, reads, step, swap
 
 
-def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_text"])
+def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys, preset):
   monkeypatch.setattr(step, "AUGMENT", {})
   path = tmp_path / "figures.json"
   step.main(
     [
-      *("--preset=tiny_resnet", "--batch_size=16", "--rounds=2"),
+      *(f"--preset={preset}", "--batch_size=16", "--rounds=2"),
       *("--cases=student_plain", f"--json={path}"),
     ]
   )
@@ -34,11 +35,12 @@ def test_the_tree_is_measured_beside_one_by_one(tmp_path, capsys):
   assert "to one by one" in capsys.readouterr().out
 
 
-def test_a_cold_start_is_measured(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("preset", ["tiny_vgg", "tiny_text", "tiny_audio"])
+def test_a_cold_start_is_measured(tmp_path, monkeypatch, capsys, preset):
   monkeypatch.setenv("PWL_JAX_CACHE", str(tmp_path / "programs"))
   cold_start.main(
     [
-      *("--preset=tiny_vgg", "--rounds=1", "--store=safetensors"),
+      *(f"--preset={preset}", "--rounds=1", "--store=safetensors"),
       f"--json={tmp_path / 'figures.json'}",
     ]
   )
@@ -47,12 +49,13 @@ def test_a_cold_start_is_measured(tmp_path, monkeypatch, capsys):
   assert "import jax" in capsys.readouterr().out
 
 
-def test_swaps_are_measured(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("preset", ["tiny_vgg", "tiny_text"])
+def test_swaps_are_measured(tmp_path, monkeypatch, capsys, preset):
   monkeypatch.setattr(swap, "QUIET_SECONDS", 0.01)
   path = tmp_path / "figures.json"
   swap.main(
     [
-      *("--preset=tiny_vgg", "--cycles=4", "--store=safetensors"),
+      *(f"--preset={preset}", "--cycles=4", "--store=safetensors"),
       *("--threads=2", f"--json={path}"),
     ]
   )

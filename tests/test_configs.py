@@ -19,6 +19,8 @@ CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 ARGUMENTS = {
   "digits": [()],
   "imagenet": [("resnet",), ("vit",)],
+  "text": [("small",), ("full",), ()],
+  "audio": [("small",), ("full",), ()],
   "cifar": [
     ("vgg,cifar10",),
     ("resnet,cifar100",),
@@ -33,14 +35,33 @@ ARGUMENTS = {
 CASES = [
   (name, args) for name, all_args in ARGUMENTS.items() for args in all_args
 ]
-# What stands in for the networks of a preset, and its images.
+# What stands in for the networks of a preset, and the side of its images, the
+# tokens of its texts, the samples of its sounds.
 TINY = {
   "digits_resnet": ("tiny_resnet", 16),
   "vgg": ("tiny_vgg", 16),
   "vit_cifar": ("tiny_vit", 16),
   "resnet50_resnet18": ("tiny_resnet", 16),
   "vit_small_tiny": ("tiny_vit", 16),
+  "small_text": ("tiny_text", 12),
+  "small_audio": ("tiny_audio", 2000),
 }
+
+
+def write_texts(path, count):
+  texts = ["a fine film", "a dull one"] * (count // 2)
+  np.savez(path, x=np.array(texts), y=np.arange(count) % 2)
+  return path
+
+
+def write_sounds(path, count, *, samples=8000):
+  rng = np.random.default_rng(0)
+  sounds = rng.integers(-999, 999, (count, samples), np.int16)
+  np.savez(path, x=sounds, y=np.arange(count) % 2, sample_rate=8000)
+  return path
+
+
+KINDS = {"text": write_texts, "audio": write_sounds}
 
 
 def test_every_config_is_tried():
@@ -61,7 +82,10 @@ def test_a_config_builds_and_is_locked(tmp_path, name, arguments):
   with pytest.raises((AttributeError, KeyError)):
     config.distill.epoch = 3
   classes = 10
-  if name != "digits":  # The data itself may not be there.
+  if name in KINDS:
+    config.data.name = f"arrays:{KINDS[name](tmp_path / 'few.npz', 40)}"
+    classes = 2
+  elif name != "digits":  # The data itself may not be there.
     classes, side = (100, 32) if "cifar100" in str(arguments) else (10, 32)
     if name == "imagenet":
       classes, side = 1000, config.data.image_size
@@ -98,6 +122,8 @@ def photographs(tmp_path_factory):
     ("cifar", ("vit,cifar10",)),
     ("imagenet", ("resnet",)),
     ("imagenet", ("vit",)),
+    ("text", ("small",)),
+    ("audio", ("small",)),
   ],
 )
 def test_two_steps_of_every_stage(
@@ -114,6 +140,9 @@ def test_two_steps_of_every_stage(
     config.data.update(
       data_dir=str(photographs), image_size=side, workers=0, valid_share=0.2
     )
+  if name in KINDS:
+    config.data.name = f"arrays:{KINDS[name](tmp_path / 'few.npz', 40)}"
+    config.data.update(tokens=side, seconds=side / 8000)
   config.evaluation_batch = 16
   for section in ("teacher", "student", "distill"):
     recipe = config[section]
@@ -122,8 +151,11 @@ def test_two_steps_of_every_stage(
   stages.run(config, tmp_path)
   for stage in trained.TRAININGS:
     assert load_result(tmp_path / stage)["steps"] == 2
-  cut = manifests.read(tmp_path / "bundle").input.resize
-  assert cut == ("centre" if name == "imagenet" else "exact")
+  input = manifests.read(tmp_path / "bundle").input
+  if name in KINDS:
+    assert input.shape == (side,)
+  else:
+    assert input.resize == ("centre" if name == "imagenet" else "exact")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +166,8 @@ def test_two_steps_of_every_stage(
     ("cifar", "resnet,cifar10,tiny", "FAMILY,DATA"),
     ("cifar", "resnt,cifar10", "no family 'resnt'"),
     ("imagenet", "vgg", "resnet, vit"),
+    ("text", "tiny", "small or full"),
+    ("audio", "tiny", "small or full"),
   ],
 )
 def test_arguments_that_are_none_are_refused(name, argument, message):

@@ -10,7 +10,7 @@ from pwl_jax.method.variables import count_parameters
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITHOUT_CODE = {"method.md", "training.md"}
+WITHOUT_CODE = {"data.md", "method.md", "results.md", "training.md"}
 
 
 def python_blocks(text: str) -> list[str]:
@@ -35,7 +35,7 @@ def check_preset(namespace):
   for role in ("teacher", "student"):
     size = getattr(preset, role)
     units = preset.build(**size.options, num_classes=preset.num_classes)
-    network = Network(units, preset.image)
+    network = Network(units, preset.input_shape)
     assert count_parameters(network.abstract_variables()) == size.parameters
 
 

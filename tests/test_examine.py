@@ -27,7 +27,7 @@ class Bench:
     loss = self.loss.get((split, bool(statistics)), 0.0)
     return {word: Score(100, table(word), None, loss) for word in words}
 
-  def calibrate(self, words, variables, images):
+  def calibrate(self, words, variables, count):
     nodes = {word[: i + 1] for word in words for i in range(len(word))}
     return {node: node.lower() for node in nodes if len(set(node)) > 1}
 
@@ -76,13 +76,13 @@ def test_the_test_examples_decide_nothing(tiny):
   assert one.measured.better["valid"] == other.measured.better["valid"]
 
 
-@pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_vit"])
+@pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_vit", "tiny_text"])
 def test_nothing_is_calibrated_where_that_is_not_asked_or_not_possible(
   tiny, preset
 ):
   tables = {("valid", False): rising, ("test", False): rising}
-  images = 0 if preset == "tiny_resnet" else 100
-  found, _ = run(tiny(preset).swapnet, tables, calibration_images=images)
+  count = 0 if preset == "tiny_resnet" else 100
+  found, _ = run(tiny(preset).swapnet, tables, calibration_images=count)
   assert found.measured.tried == 0 and found.measured.statistics == {}
 
 

@@ -96,7 +96,11 @@ def test_a_head_that_cannot_be_told_is_refused(unit, message):
 
 
 @pytest.mark.parametrize(
-  "name", ["lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit"]
+  "name",
+  [
+    *("lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit"),
+    *("tiny_text", "tiny_audio"),
+  ],
 )
 def test_every_family_has_one_head(name):
   """Its leaves are as many as the classes ask for."""

@@ -12,7 +12,7 @@ from pwl_jax.method import composition, losses, sampling
 from pwl_jax.method.mixed import mixed_pass
 from tests.cases import assert_close
 
-TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit"]
+TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text", "tiny_audio"]
 
 
 def draw(case, sampler, seed=0):

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 
 from pwl_jax import models
+from pwl_jax.method.feature import values_of
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import count_parameters
 from pwl_jax.models import layers
@@ -75,7 +76,7 @@ TABLE = {
   ),
   "small_audio": (
     (701_434, [(32, 20, 16), (16, 10, 32), (8, 5, 64)]),
-    (4_574, [(32, 20, 4), (16, 10, 6), (8, 5, 8)]),
+    (17_466, [(32, 20, 8), (16, 10, 12), (8, 5, 16)]),
   ),
   "audio": (
     (5_337_610, [(64, 40, 32), (32, 20, 64), (16, 10, 128)]),
@@ -109,10 +110,27 @@ def test_parameters_and_shapes(name):
   logits = jax.eval_shape(
     lambda key, x: swapnet.logits(swapnet.init(key), x, composition),
     jax.random.key(0),
-    jnp.zeros((3, *preset.image), preset.input_dtype),
+    jnp.zeros((3, *preset.input_shape), preset.input_dtype),
   )
   assert logits.shape == (3, preset.num_classes)
   assert logits.dtype == jnp.float32
+
+
+def test_texts_and_sounds_as_the_data_are():
+  network = models.create(
+    "tiny_text", "student", input_shape=(20,), vocab_size=70
+  )
+  shapes = network.abstract_variables()["unit0"]["params"]["embed"]
+  assert shapes["words"].shape == (70, 8)
+  assert shapes["positions"].shape == (20, 8)
+  # Half a second each.
+  slow, fast = (
+    models.create(
+      "tiny_audio", "student", input_shape=(rate // 2,), sample_rate=rate
+    )
+    for rate in (8000, 16000)
+  )
+  assert slow.shapes() == fast.shapes()
 
 
 def test_other_classes_and_images():
@@ -132,7 +150,10 @@ def test_a_text_network_takes_fewer_tokens_than_it_has_positions_for():
   assert teacher.abstract_variables() == whole.abstract_variables()
 
 
-@pytest.mark.parametrize("name", ["lenet5", "tiny_vgg", "tiny_resnet", "vit"])
+@pytest.mark.parametrize(
+  "name",
+  ["lenet5", "tiny_vgg", "tiny_resnet", "vit", "tiny_text", "tiny_audio"],
+)
 def test_bfloat16_computes_in_it_and_keeps_float32_parameters(name):
   network = models.create(name, "student", dtype=jnp.bfloat16)
 
@@ -140,11 +161,11 @@ def test_bfloat16_computes_in_it_and_keeps_float32_parameters(name):
     variables = network.init(key)
     return variables, network.apply(variables, x, train=True)
 
-  x = jnp.zeros((2, *network.input_shape))
+  x = jnp.zeros((2, *network.input_shape), network.input_dtype)
   variables, out = jax.eval_shape(run, jax.random.key(0), x)
   kept = jax.tree.leaves((variables, out.batch_stats))
   assert {leaf.dtype for leaf in kept} == {jnp.dtype("float32")}
-  assert {f.dtype for f in out.features} == {jnp.dtype("bfloat16")}
+  assert {values_of(f).dtype for f in out.features} == {jnp.dtype("bfloat16")}
   assert out.logits.dtype == jnp.float32
 
 
@@ -241,7 +262,10 @@ def on_four_devices(how, run, x):
 
 @pytest.mark.parametrize(
   "name,how",
-  [("tiny_resnet", "pmap"), ("tiny_resnet", "shard_map"), ("tiny_vgg", "pmap")],
+  [
+    *(("tiny_resnet", "pmap"), ("tiny_resnet", "shard_map")),
+    *(("tiny_vgg", "pmap"), ("tiny_audio", "pmap")),
+  ],
 )
 def test_synchronised_batch_norms_see_the_batch_of_all_devices(tiny, name, how):
   """Answers, running averages and gradients are those of one device."""
@@ -270,7 +294,11 @@ def test_synchronised_batch_norms_see_the_batch_of_all_devices(tiny, name, how):
 
 
 @pytest.mark.parametrize(
-  "name", ["lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text"]
+  "name",
+  [
+    *("lenet5", "tiny_vgg", "tiny_resnet", "tiny_vit"),
+    *("tiny_text", "tiny_audio"),
+  ],
 )
 def test_a_synchronised_network_is_the_same_outside_of_devices(name):
   plain = models.create(name, "student")
@@ -304,7 +332,8 @@ def test_bad_options_say_what_is_allowed():
     (lambda: layers.activation("rlu"), "did you mean 'relu'"),
     (lambda: models.create("vgg", "student", input_shape=(9, 9)), "3 numbers"),
     (lambda: shapes("vit", (30, 32, 3)), "do not tile"),
-    (lambda: shapes("tiny_text", (13,)), r"\[1, 13\].*from 1 to 12"),
+    (lambda: models.create("tiny_vgg", "student", vocab_size=9), "images"),
+    (lambda: models.create("tiny_text", "student", sample_rate=9), "_audio"),
     (lambda: shapes("vgg", (16, 16, 3)), "image is too small: 1x1"),
     (lambda: shapes("lenet5", (12, 32, 3)), "image is too small: 4x14"),
   ]

@@ -102,7 +102,9 @@ WITHOUT_EFFECT = re.compile(r"conv\d+/bias$|attention/key/bias$")
 
 
 @pytest.mark.parametrize("mode", CROSS_MODES)
-@pytest.mark.parametrize("name", ["tiny_vgg", "tiny_resnet", "tiny_vit"])
+@pytest.mark.parametrize(
+  "name", ["tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text", "tiny_audio"]
+)
 def test_gradients_reach_all_but_the_teacher(tiny, name, mode):
   case = tiny(name, "linear")
 
@@ -299,10 +301,11 @@ def test_a_sampler_of_ones_own(tiny):
   assert_close(drawn, named, 1e-5)
 
 
-def test_bfloat16_gives_finite_losses_near_those_of_float32(tiny):
-  networks = models.create_pair("tiny_resnet", dtype=jnp.bfloat16)
+@pytest.mark.parametrize("name", ["tiny_resnet", "tiny_text", "tiny_audio"])
+def test_bfloat16_gives_finite_losses_near_those_of_float32(tiny, name):
+  networks = models.create_pair(name, dtype=jnp.bfloat16)
   half = found(Case(SwapNet.create(*networks)))
-  full = found(tiny("tiny_resnet"))
-  for name in objective.PARTS:
-    np.testing.assert_allclose(half.parts[name], full.parts[name], rtol=0.1)
+  full = found(tiny(name))
+  for part in objective.PARTS:
+    np.testing.assert_allclose(half.parts[part], full.parts[part], rtol=0.1)
   assert half.student_logits.dtype == jnp.float32

@@ -1,15 +1,19 @@
 """Texts and sounds from their files to a bundle that answers them."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 
-from pwl_jax import stages
+from pwl_jax import models, stages
 from pwl_jax.bundle.parts import SoundInput, TextInput
 from pwl_jax.config import default_config
 from pwl_jax.data.dataset import Split, make_dataset
 from pwl_jax.report.results import read
 from pwl_jax.runtime import open_model
 from pwl_jax.training.artefacts import load_result
+from tests.checkpoints import FIXTURES
 
 
 def short(config):
@@ -43,6 +47,46 @@ def test_texts_from_strings_to_answers(tmp_path):
       model.upgrade(to=word).wait()
       logits = model(["a fine film", "", "\u2603 unseen", "long " * 500])
       assert logits.shape == (4, 2) and np.isfinite(logits).all()
+  check_another_run(config, tmp_path)
+
+
+def check_another_run(config, tmp_path):
+  """On the teacher of the first, and so with its tokens."""
+  (tmp_path / "run" / "teacher").rename(tmp_path / "teacher")
+  config.stages = "teacher,student_kd"
+  config.imported.update(path=str(tmp_path / "teacher"), trains="nothing")
+  with pytest.raises(ValueError, match=r"name its own as config\.data"):
+    stages.run(config, tmp_path / "lost")
+  config.data.update(tokenizer=str(tmp_path / "run"), vocabulary=20)
+  stages.run(config, tmp_path / "other")
+  first, second = (
+    (tmp_path / run / "tokenizer.json").read_text() for run in ("run", "other")
+  )
+  assert first == second
+
+
+def test_a_language_model_of_others(tmp_path, monkeypatch):
+  """Its vocabulary numbers the tokens; a student has as many."""
+  pair = models.PRESETS["tiny_text"]
+  options = pair.common | {"num_layers": 2}
+  halves = dataclasses.replace(pair, common=options)
+  monkeypatch.setitem(models.PRESETS, "tiny_text", halves)
+  teacher = tmp_path / "distilbert"
+  shutil.copytree(FIXTURES / "huggingface" / "distilbert", teacher)
+  words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "fine", "dull", "film"]
+  (teacher / "vocab.txt").write_text("\n".join(words))
+  texts, labels = ["a fine film", "a dull film"] * 40, [1, 0] * 40
+  np.savez(tmp_path / "texts.npz", x=np.array(texts), y=np.array(labels))
+  config = short(default_config())
+  config.data.update(name=f"arrays:{tmp_path}/texts.npz", tokens=10)
+  config.model.preset = "tiny_text"
+  config.imported.path = str(teacher)
+  config.stages = "teacher,student_kd"
+  stages.run(config, tmp_path / "run")
+  assert load_result(tmp_path / "run" / "student_kd")["num_classes"] == 2
+  (teacher / "vocab.txt").write_text("\n".join([*words, *map(str, range(99))]))
+  with pytest.raises(ValueError, match=r"knows 100 tokens.* has 106"):
+    stages.run(config, tmp_path / "more")
 
 
 def test_sounds_from_samples_to_answers(tmp_path, monkeypatch):
@@ -69,6 +113,8 @@ def test_sounds_from_samples_to_answers(tmp_path, monkeypatch):
   ) as model:
     assert model.manifest.input == SoundInput(2000, 8000)
     model.upgrade().wait()
+    with pytest.raises(ValueError, match="16000 samples a second"):
+      model(split.inputs, sample_rate=16000)
     silence = np.zeros(700, np.int16)
     logits = model([split.inputs[0], silence, np.zeros(0, np.int16)])
     assert logits.shape == (3, 3) and np.isfinite(logits).all()

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from play_cases import described, in_terminal, made_up, scene_of
+from rich.cells import cell_len
 
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.play import conclusion, screen
@@ -53,20 +54,63 @@ def test_when_the_teacher_alone_would_answer(manifest):
 
 def test_the_last_answer_has_a_name_and_whether_it_is_right(manifest):
   logits, names = np.log([0.05, 0.93, 0.02]), ("dog", "cat", "a\nbird")
-  assert last_answer(Last(logits, 1), names) == "cat (93 %), right"
-  assert last_answer(Last(logits, 0), names) == "cat (93 %), but it is dog"
-  assert last_answer(Last(logits, 2), names) == "cat (93 %), but it is a bird"
-  assert last_answer(Last(logits, None), names) == "cat (93 %)"
+  for label, said in (
+    (1, "cat (93 %), right"),
+    (0, "cat (93 %), but it is dog"),
+    (2, "cat (93 %), but it is a bird"),
+    (None, "cat (93 %)"),
+  ):
+    assert last_answer(Last(logits, label), names, 80) == said
   huge = Last(np.float32([0, 1e30, -np.inf]), None)
-  assert last_answer(huge, names) == "cat (100 %)"
-  long = last_answer(Last(logits, 1), ("", "n" * 99, ""))
+  assert last_answer(huge, names, 80) == "cat (100 %)"
+  long = last_answer(Last(logits, 1), ("", "n" * 99, ""), 80)
   assert long == f"{'n' * (LONGEST_NAME - 1)}… (93 %), right"
-  assert last_answer(Last(logits, 1), ()) is None  # It has no names.
-  assert last_answer(None, names) is None
+  wide = last_answer(Last(logits, 1), ("", "漢" * 99, ""), 80)
+  assert cell_len(wide.partition(" (")[0]) <= LONGEST_NAME
+  assert last_answer(Last(logits, 1), (), 80) is None  # It has no names.
+  assert last_answer(None, names, 80) is None
   scene = scene_of(manifest, *RUNGS, last=Last(np.eye(10)[3], 3))
   assert any("class 3 (23 %), right" in line for line in shown(scene, 42))
   scene = scene_of(manifest._replace(class_names=()), *RUNGS, last=scene.last)
   assert not any("last answer" in line for line in shown(scene, 42))
+
+
+TEXTS = {
+  "a fine film": "a fine film",
+  "": "",
+  "two\nlines\tand  more \r\n": "two lines and more",
+  "[bold]red[/bold] [/] :smile:": "[bold]red[/bold] [/] :smile:",
+  "\x1b[31mred\x07 \u202eover\u2028it": "[31mred over it",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_is_shown_as_it_is_but_for_what_moves_the_cursor(manifest, text):
+  lines = answered(manifest, text, columns=100)
+  assert lines == [f'last answer    "{TEXTS[text]}": class 3 (23 %), right']
+
+
+@pytest.mark.parametrize("columns", [42, 60, 80, 200])
+@pytest.mark.parametrize(
+  "text",
+  ["long " * 999, "w" * 5000, "漢字" * 999, "e\u0301" * 999, "👍🏽" * 99],
+)
+def test_a_long_text_takes_what_is_left_of_a_line(manifest, text, columns):
+  (line,) = answered(manifest, text, columns)
+  assert cell_len(line) <= columns and line.endswith("class 3 (23 %), right")
+  shown = columns > 50  # Else it is left out.
+  assert shown == (f'"{text[:2]}' in line) == ('…"' in line)
+  # Wide characters may leave a column or two.
+  assert cell_len(line) >= columns - 2 or not shown
+
+
+def answered(manifest, text, columns):
+  """The lines about the last answer."""
+  last = Last(np.eye(10)[3], 3, text)
+  screen = shown(scene_of(manifest, *RUNGS, last=last), columns)
+  start = next(i for i, x in enumerate(screen) if x.startswith("last answer"))
+  rest = (i for i, x in enumerate(screen) if x.startswith("teacher alone"))
+  return screen[start : next(rest)]
 
 
 def test_a_line_of_a_log_has_what_was_so_when_it_happened(manifest):

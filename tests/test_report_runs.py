@@ -14,7 +14,7 @@ from pwl_jax.report import run, write_report
 def test_a_run_that_was_not_evaluated_shows_what_it_has(tmp_path):
   page = read_page(write_report(write_run(tmp_path, None)))
   assert "evaluate" in page.text and "--config.stages=evaluate" in page.text
-  assert "93.00" in page.text and "held-out images" in page.text
+  assert "93.00" in page.text and "held-out examples" in page.text
   assert (tmp_path / "report" / "curves.png").exists()
   assert not (tmp_path / "report" / "lattice.png").exists()
 

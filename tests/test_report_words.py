@@ -77,6 +77,27 @@ def test_top_five_is_shown_where_there_is_one(tmp_path, classes):
   assert ("top 5" in page.text) == (classes > 5)
 
 
+@pytest.mark.parametrize(
+  "told,words",
+  [
+    ({"image": [8, 8, 1], "kind": "images"}, "images of 8×8×1"),  # noqa: RUF001
+    ({"image": [64], "kind": "texts"}, "texts of 64 tokens"),
+    (
+      {"image": [8000], "kind": "sounds", "sample_rate": 8000},
+      "sounds of 8,000 samples at 8,000 per second",
+    ),
+    ({"image": [8000]}, "inputs of 8,000"),  # Older ones say no kind.
+    ({"image": [8, 8, 1]}, "images of 8×8×1"),  # noqa: RUF001
+  ],
+)
+def test_a_page_says_what_the_examples_are(tmp_path, told, words):
+  found = report_cases.make_results(2)
+  found["data"] |= told
+  text = words_of(tmp_path, found).text.replace("\xa0", " ")
+  assert f"359 to report on, {words}, 10 classes" in text
+  assert "on test examples" in text and "on test images" not in text
+
+
 def test_steps_of_a_climb_are_those_of_its_ladder():
   found = results.check(report_cases.make_results(4, seed=3))
   for climb in findings.climbs(found).values():

@@ -61,7 +61,8 @@ def test_a_log_gets_plain_lines(tmp_path, clock):
   reporter.close()
   assert said.getvalue().splitlines() == [
     "teacher 1/8 loss 1.000 accuracy 50.0 % (hard 0.25)",
-    "teacher 5/8 loss 1.000 accuracy 50.0 % (hard 0.25) 6 images/s, 0:02 left",
+    "teacher 5/8 loss 1.000 accuracy 50.0 % (hard 0.25) "
+    "6 examples/s, 0:02 left",
     "teacher 5/8 held out: loss 2.000 accuracy 25.0 %",
   ]
 
@@ -75,7 +76,7 @@ def test_a_terminal_of_80_columns_shows_all_that_matters(tmp_path, clock):
   reporter.log(5, METRICS | {"feature": 1.0, "reconstruction": 1.0})
   reporter.close()
   shown = said.getvalue()
-  for part in ("5/8", "6 images/s, 0:02 left", "accuracy 50.0 %", "feature"):
+  for part in ("5/8", "6 examples/s, 0:02 left", "accuracy 50.0 %", "feature"):
     assert part in shown
   assert "\n" not in shown.partition("5/8")[2].partition("left")[0]
 

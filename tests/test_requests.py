@@ -8,7 +8,7 @@ from PIL import Image
 from pwl_jax.bundle.parts import ImageInput, SoundInput
 from pwl_jax.data import views
 from pwl_jax.runtime import open_model
-from pwl_jax.runtime.requests import of_images, of_sounds
+from pwl_jax.runtime.requests import of_images, of_sounds, reader
 from tests.bundle_cases import DEVIATION, MEAN, trained
 from tests.cases import assert_close
 
@@ -104,6 +104,15 @@ def test_sounds_are_filled_up_or_cut():
 def test_what_is_no_sound_is_refused(sounds):
   with pytest.raises(ValueError, match="give"):
     of_sounds(sounds, SoundInput(5, 8000))
+
+
+def test_sounds_of_another_sample_rate_are_refused():
+  read, sound = reader(SoundInput(5, 8000)), [np.ones(3, np.int16)]
+  np.testing.assert_array_equal(read(sound, 8000), read(sound))
+  with pytest.raises(ValueError, match=r"44100 .* 8000; .*\(sound, 80, 441\)"):
+    read(sound, 44100)
+  with pytest.raises(ValueError, match="takes images; leave it"):
+    reader(taken())(drawn(1, 16, 16, 3), 8000)
 
 
 def test_a_model_whose_networks_saw_many_sizes(tmp_path):

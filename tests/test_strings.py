@@ -1,14 +1,26 @@
 """Sets of strings: which texts, which splits, and what is said of others."""
 
-import pathlib
+import json
 
 import numpy as np
 import pytest
 
-from pwl_jax.data.strings import load_string_arrays, load_strings
+from pwl_jax.data.npz import read_npz
+from pwl_jax.data.prepared import SPARE_FILES
+from pwl_jax.data.sources import load_dataset
+from pwl_jax.data.strings import load_strings, string_arrays
+from pwl_jax.data.tokens import (
+  PAD,
+  SPECIAL,
+  START,
+  UNKNOWN,
+  WORD,
+  Tokenizer,
+  train_tokenizer,
+)
+from tests import real_sets
 from tests.toy_texts_and_waves import TEXT, label, write_set
 
-REAL = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
 FEATURES = {"sentence": TEXT, "label": label(2)}
 
 
@@ -29,6 +41,20 @@ def test_texts_and_labels_are_those_of_the_files(tmp_path):
   assert found.train.labels.dtype == np.int32
   assert found.test.examples == [f"other {i} é" for i in range(3)]
   assert found.class_names == ("0", "1")
+
+
+def test_files_of_large_sets_may_be_open_together(tmp_path):
+  """As of sets of images: a process may have few open by default."""
+  resource = pytest.importorskip("resource", reason="limits are those of Unix")
+  before = resource.getrlimit(resource.RLIMIT_NOFILE)
+  write_set(tmp_path, {"train": sentences(10)}, FEATURES)
+  resource.setrlimit(resource.RLIMIT_NOFILE, (SPARE_FILES - 1, before[1]))
+  try:
+    load(tmp_path)
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+  finally:
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+  assert allowed > SPARE_FILES
 
 
 def test_a_test_split_without_labels_does_not_count(tmp_path):
@@ -118,33 +144,47 @@ def saved(path, **arrays):
 
 
 def test_arrays_of_strings(tmp_path):
-  texts = np.array(["a fine film", "", "ein schöner Film", "no", "so"])
+  texts = np.array(["a fine film", "", "ein sch\u00f6ner Film", "no", "so"])
   y = np.array([0, 1, 2, 1, 0])
   path = saved(tmp_path / "a.npz", x=texts, y=y, x_test=texts[:1], y_test=y[:1])
-  found = load_string_arrays(path)
+  found = string_arrays(read_npz(path))
   assert found.train.examples == texts.tolist()
   assert {type(text) for text in found.train.examples} == {str}
   assert found.train.labels.tolist() == y.tolist()
   assert found.test.examples == ["a fine film"]
-  assert found.class_names == ("0", "1", "2")
-  found = load_string_arrays(saved(tmp_path / "b.npz", x=texts, y=y))
+  found = string_arrays(read_npz(saved(tmp_path / "b.npz", x=texts, y=y)))
   assert (len(found.train.labels), len(found.test.labels)) == (4, 1)
 
 
-TEXTS, LABELS = np.array(["a", "b"]), np.array([0, 1])
+def test_a_set_of_strings(tmp_path):
+  path = saved(tmp_path / "a.npz", x=TEXTS, y=LABELS)
+  dataset = load_dataset(f"arrays:{path}", tokens=5, vocabulary=20)
+  assert dataset.class_names == ("0", "1")
+  assert dataset.input.length == 5 and len(dataset.test_texts) == 4
+  encode = Tokenizer(dataset.input.tokenizer, 5).encode
+  np.testing.assert_array_equal(encode(dataset.test_texts), dataset.test.inputs)
+  again = load_dataset(
+    f"arrays:{path}", tokens=5, tokenizer=dataset.input.tokenizer
+  )
+  assert again.fingerprint == dataset.fingerprint
+  other = load_dataset(f"arrays:{path}", tokens=5, vocabulary=10)
+  assert other.fingerprint != dataset.fingerprint
+
+
+TEXTS, LABELS = np.array(["aab", "bba"] * 10), np.array([0, 1] * 10)
 
 
 @pytest.mark.parametrize(
   "arrays,message",
   [
-    (dict(x=TEXTS), "lacks .'y'"),
-    (dict(x=TEXTS, y=LABELS, x_test=TEXTS), "lacks .'y_test'"),
-    (dict(x=TEXTS.astype(object), y=LABELS), "numpy.array.texts."),
-    (dict(x=np.zeros((2, 3)), y=LABELS), r"float64 \[2, 3\], and not a row"),
+    (dict(x=TEXTS), "a.npz lacks .'y'"),
+    (dict(x=TEXTS, y=LABELS, x_test=TEXTS), "a.npz lacks .'y_test'"),
+    (dict(x=TEXTS.astype(object), y=LABELS), "a.npz .*numpy.array.texts."),
+    (dict(x=TEXTS[None], y=LABELS[:1]), r"a.npz: x is .*not a row"),
     (dict(x=TEXTS[:0], y=LABELS[:0]), r"\[0\], and not a row"),
-    (dict(x=TEXTS, y=LABELS[:1]), r"2 texts need as many.*int64 \[1\]"),
-    (dict(x=TEXTS, y=LABELS / 2), "need as many whole numbers"),
-    (dict(x=TEXTS, y=LABELS * 2), "from 0 to 2.*0 to 1.*without gaps"),
+    (dict(x=TEXTS, y=LABELS[:1]), r"20 examples need as many.*\[1\]"),
+    (dict(x=TEXTS, y=LABELS / 2), "labels must be whole numbers"),
+    (dict(x=TEXTS, y=LABELS * 2), "from 0 to 2.*without gaps"),
     (dict(x=TEXTS, y=LABELS - 1), "from -1 to 0"),
     (dict(x=TEXTS, y=LABELS + 2**40), "more than 32 bits"),
     (
@@ -155,30 +195,42 @@ TEXTS, LABELS = np.array(["a", "b"]), np.array([0, 1])
 )
 def test_arrays_that_will_not_do_are_named(tmp_path, arrays, message):
   path = saved(tmp_path / "a.npz", **arrays)
-  with pytest.raises(ValueError, match=f"a.npz.*{message}"):
-    load_string_arrays(path)
+  with pytest.raises(ValueError, match=message):
+    load_dataset(f"arrays:{path}", vocabulary=20)
 
 
-def test_files_that_are_no_npz_are_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match="is no file"):
-    load_string_arrays(tmp_path / "a.npz")
-  np.save(tmp_path / "single.npy", LABELS)
-  (tmp_path / "text.npz").write_text("no arrays")
-  (tmp_path / "empty.npz").write_bytes(b"")
-  for name in ("single.npy", "text.npz", "empty.npz"):
-    with pytest.raises(ValueError, match=f"{name} cannot be read"):
-      load_string_arrays(tmp_path / name)
-
-
-@pytest.mark.skipif(not REAL.exists(), reason=f"needs real data in {REAL}")
-def test_the_real_sst2_and_ag_news():
-  sst2 = load_strings("glue/sst2", data_dir=str(REAL))
+@real_sets.needs("glue/sst2")
+def test_the_real_sst2():
+  sst2 = load_strings("glue/sst2", data_dir=str(real_sets.WHERE))
   sizes = [len(part.labels) for part in sst2[:2]]
   assert sizes == [67349, 872]
   assert sst2.class_names == ("negative", "positive")
   assert sst2.test.examples[0].startswith("a valueless kiddie paean")
-  assert (sst2.test.labels[0], set(sst2.test.labels)) == (0, {0, 1})
-  news = load_strings("ag_news_subset", data_dir=str(REAL), train_split="test")
+  assert sst2.test.labels[0] == 0
+  for part in sst2[:2]:
+    assert 0.4 < part.labels.mean() < 0.6 and set(part.labels) == {0, 1}
+
+
+@real_sets.needs("glue/sst2")
+def test_tokens_of_the_real_sst2_spell_its_texts():
+  """What is learnt from training texts knows nearly all of the others."""
+  sst2 = load_strings("glue/sst2", data_dir=str(real_sets.WHERE))
+  text = train_tokenizer(sst2.train.examples[:10000], vocab_size=4000)
+  names = {i: name for name, i in json.loads(text)["model"]["vocab"].items()}
+  ids = Tokenizer(text, 64).encode(sst2.test.examples)
+  assert (ids == SPECIAL.index(UNKNOWN)).sum() <= 1e-3 * (ids != 0).sum()
+  spelt = 0
+  for row, example in zip(ids.tolist(), sst2.test.examples, strict=True):
+    tokens = [names[i] for i in row if names[i] not in (PAD, START)]
+    letters = "".join(tokens).replace(WORD, "")
+    spelt += letters == "".join(example.lower().split())
+  assert spelt >= 0.99 * len(ids)
+
+
+@real_sets.needs("ag_news_subset")
+def test_the_real_ag_news_has_a_test_split_to_train_on():
+  where = str(real_sets.WHERE)
+  news = load_strings("ag_news_subset", data_dir=where, train_split="test")
   assert len(news.train.labels) + len(news.test.labels) == 7600
   assert news.class_names[news.train.labels[0]] == "Sports"
   assert news.train.examples[0].startswith("Carolina's Davis Done for")

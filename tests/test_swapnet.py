@@ -7,6 +7,7 @@ import pytest
 
 from pwl_jax import models
 from pwl_jax.method import composition
+from pwl_jax.method.feature import values_of, with_values
 from pwl_jax.method.network import Network, apply_unit
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.resnet import resnet
@@ -14,7 +15,7 @@ from pwl_jax.models.vgg import vgg
 from pwl_jax.models.vit import vit
 from tests.cases import assert_close, trees_equal
 
-TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit"]
+TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text", "tiny_audio"]
 
 
 def plain_compose(case, word):
@@ -25,7 +26,8 @@ def plain_compose(case, word):
     if i and word[i - 1 : i + 1] in ("TS", "ST"):
       converter = case.variables["converters"][f"boundary{i - 1}"]["params"]
       half = "encoder" if letter == "S" else "decoder"
-      feature = feature @ converter[half]["kernel"] + converter[half]["bias"]
+      values = values_of(feature) @ converter[half]["kernel"]
+      feature = with_values(feature, values + converter[half]["bias"])
     role = networks[letter]
     unit = getattr(case.swapnet, role).units[i]
     feature, _ = apply_unit(unit, case.variables[role][f"unit{i}"], feature)

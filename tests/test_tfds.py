@@ -1,7 +1,6 @@
 """TFDS sets in ArrayRecord form, read without TensorFlow, kept in memory."""
 
 import os
-import pathlib
 import stat
 import sys
 
@@ -13,9 +12,8 @@ from pwl_jax.data import cache, prepare, tfds
 from pwl_jax.data.prepared import open_builder, open_records
 from pwl_jax.data.sources import load_dataset
 from pwl_jax.data.stream import Stream
+from tests import real_sets
 from tests.toy_sets import drawn, encoded, load, write_set
-
-REAL = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
 
 
 def toy():
@@ -230,9 +228,9 @@ def test_no_tensorflow_is_imported(tmp_path):
   assert "tensorflow" not in sys.modules
 
 
-@pytest.mark.skipif(not REAL.exists(), reason=f"needs real data in {REAL}")
+@real_sets.needs("cifar10")
 def test_the_real_cifar10():
-  records = open_records(open_builder("cifar10", str(REAL)), "test")
+  records = open_records(open_builder("cifar10", str(real_sets.WHERE)), "test")
   images = np.empty((100, 32, 32, 3), np.uint8)
   labels = records.decode(range(100), lambda image, i: image, images)
   assert len(records) == 10000 and records.num_classes == 10

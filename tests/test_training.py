@@ -37,6 +37,7 @@ from tests.training_cases import (
   made_by,
   run,
   teacher_job,
+  text_data,
 )
 
 
@@ -62,11 +63,18 @@ def test_pmap_and_shard_map_give_the_same_bits(tmp_path):
   )
 
 
-@pytest.mark.parametrize("preset", ["tiny_vit", "tiny_resnet"])
+SIZES = {"tiny_vit": (8, 8, 3), "tiny_resnet": (8, 8, 3), "tiny_text": (6,)}
+
+
+@pytest.mark.parametrize("preset", SIZES)
 def test_eight_devices_equal_one(tmp_path, preset):
-  """Where the mathematics is the same: batch norms see the whole batch."""
-  size = dict(num_classes=4, input_shape=(8, 8, 3))
-  recipe = RECIPE._replace(epochs=1, batch_size=48)
+  """Where the mathematics is the same: batch norms see the whole batch.
+
+  And where devices get texts of different lengths.
+  """
+  size = dict(num_classes=4, input_shape=SIZES[preset])
+  examples = text_data() if preset == "tiny_text" else None
+  recipe = RECIPE._replace(epochs=1, batch_size=48, learning_rate=0.005)
   made = []
   for devices in (8, 1):
     axis = AXIS if devices > 1 else None
@@ -77,7 +85,7 @@ def test_eight_devices_equal_one(tmp_path, preset):
     teacher = draw_variables(swapnet.teacher)
     job = kinds.distill_job("distill", swapnet, teacher, cross="all")
     directory = tmp_path / str(devices)
-    run(job, directory, devices=devices, recipe=recipe)
+    run(job, directory, devices=devices, recipe=recipe, examples=examples)
     assert load_result(directory)["steps"] == 3
     shapes = swapnet.abstract_variables()
     del shapes["teacher"]

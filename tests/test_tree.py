@@ -9,7 +9,9 @@ from pwl_jax.method import composition as compositions
 from tests.cases import assert_close
 
 
-@pytest.mark.parametrize("preset", ["tiny_vit", "tiny_resnet"])
+@pytest.mark.parametrize(
+  "preset", ["tiny_vit", "tiny_resnet", "tiny_text", "tiny_audio"]
+)
 def test_the_tree_answers_as_every_composition_does(tiny, preset):
   case = tiny(preset)
   words = compositions.every(case.swapnet.num_units)

@@ -1,15 +1,17 @@
 """TFDS sets of recordings: lengths, splits, and what is said of others."""
 
-import pathlib
-
 import numpy as np
 import pytest
 
+from pwl_jax.bundle.parts import SoundInput
 from pwl_jax.data import waves
+from pwl_jax.data.examples import label_key, read_split
+from pwl_jax.data.prepared import open_builder
+from pwl_jax.data.sources import load_dataset
 from pwl_jax.data.waves import load_waves
+from tests import real_sets
 from tests.toy_texts_and_waves import WAVE, label, write_set
 
-REAL = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
 FEATURES = {"audio": WAVE, "label": label(2)}
 
 
@@ -149,12 +151,54 @@ def test_sets_that_will_not_do_say_why(tmp_path):
     load(tmp_path / "c")
 
 
-@pytest.mark.skipif(not REAL.exists(), reason=f"needs real data in {REAL}")
+@real_sets.needs("spoken_digit")
 def test_the_real_spoken_digits():
-  found = load_waves("spoken_digit:1.0.9", data_dir=str(REAL))
+  """Takes 0 to 4 of every speaker and digit are the test split, no other."""
+  name, where = "spoken_digit:1.0.9", str(real_sets.WHERE)
+  found = load_waves(name, data_dir=where)
   assert found.sample_rate == 8000
   assert found.class_names == tuple("0123456789")
   assert found.train.examples.shape == (2250, 8000)
   # Five takes of each digit by each of five speakers.
   assert np.bincount(found.test.labels).tolist() == [25] * 10
+  assert found.test.examples.shape == (250, 8000)
   assert (found.test.examples != 0).any(1).all()
+  builder = open_builder(name, where)
+  titles, _ = read_split(
+    builder,
+    "train",
+    lambda features: features[waves.FILENAME].bytes_list.value[0].decode(),
+    label_key(builder),
+  )
+  assert len(titles) == len(set(titles)) == 2500
+  # Digit, speaker and take, in the order in which recordings are divided.
+  parts = [title.removesuffix(".wav").split("_") for title in titles]
+  digits, takes = (np.array([int(p[i]) for p in parts]) for i in (0, 2))
+  assert found.test.labels.tolist() == digits[takes < 5].tolist()
+  assert found.train.labels.tolist() == digits[takes >= 5].tolist()
+  known = {wave.tobytes() for wave in found.train.examples}
+  assert not known & {wave.tobytes() for wave in found.test.examples}
+
+
+def test_arrays_of_sounds(tmp_path):
+  path, rng = tmp_path / "a.npz", np.random.default_rng(0)
+  x, y = rng.integers(-9, 9, (40, 300), np.int16), np.arange(40) % 2
+  np.savez(path, x=x, y=y, sample_rate=100)
+  for seconds, samples in ((2.0, 200), (4.0, 400)):
+    dataset = load_dataset(f"arrays:{path}", seconds=seconds)
+    assert dataset.input == SoundInput(samples, 100)
+    assert len(dataset.test) == 8
+    whole = {wave[:200].tobytes() for wave in x}
+    for split in (dataset.train, dataset.valid, dataset.test):
+      assert {wave[:200].tobytes() for wave in split.inputs} <= whole
+      assert not split.inputs[:, 300:].any()
+  for rate, message in (
+    (None, "found none; save it with .* sample_rate=8000"),
+    (np.array([8000]), "found int64"),
+    (8000.5, "found float64 8000.5"),
+    (0, "found int64 0"),
+  ):
+    given = {} if rate is None else {"sample_rate": rate}
+    np.savez(path, x=x, y=y, **given)
+    with pytest.raises(ValueError, match=message):
+      load_dataset(f"arrays:{path}")

@@ -1,16 +1,14 @@
-"""Small TFDS sets, written as TFDS writes them."""
+"""Small TFDS sets of images, written as TFDS writes them."""
 
 import io
-import json
 
 import numpy as np
 import PIL.Image
-from array_record.python import array_record_module
-from tensorflow_datasets.proto import tf_example_pb2
 
 from pwl_jax.data.sources import load_dataset
+from tests import toy_texts_and_waves
+from tests.toy_texts_and_waves import FEATURES, label
 
-FEATURES = "tensorflow_datasets.core.features"
 CLASSES = 3
 
 
@@ -23,41 +21,9 @@ def encoded(image, form="PNG", **options):
   return buffer.getvalue()
 
 
-def record(image, label):
-  example = tf_example_pb2.Example()
-  features = example.features.feature
-  data = image if isinstance(image, bytes) else encoded(image)
-  features["image"].bytes_list.value.append(data)
-  features["label"].int64_list.value.append(int(label))
-  return example.SerializeToString()
-
-
 def write_set(data_dir, splits, *, shape=(6, 5, 3), shards=1, form=None):
   """A set named toy; `splits` are images, as arrays or bytes, and labels."""
-  folder = data_dir / "toy" / "1.0.0"
-  folder.mkdir(parents=True)
-  lengths = {}
-  for split, (images, labels) in splits.items():
-    parts = np.array_split(np.arange(len(labels)), shards)
-    lengths[split] = [len(part) for part in parts]
-    for i, part in enumerate(parts):
-      name = f"toy-{split}.array_record-{i:05}-of-{shards:05}"
-      writer = array_record_module.ArrayRecordWriter(
-        str(folder / name), "group_size:1"
-      )
-      for row in part:
-        writer.write(record(images[row], labels[row]))
-      writer.close()
-  names = "".join(f"class {i}\n" for i in range(CLASSES))
-  (folder / "label.labels.txt").write_text(names)
-  (folder / "features.json").write_text(json.dumps(_features(shape)))
-  about = _info(lengths, form or "array_record")
-  (folder / "dataset_info.json").write_text(json.dumps(about))
-  return folder
-
-
-def _features(shape):
-  image = {
+  described = {
     "pythonClassName": f"{FEATURES}.image_feature.Image",
     "image": {
       "shape": {"dimensions": [str(n or -1) for n in shape]},
@@ -65,35 +31,27 @@ def _features(shape):
       "encodingFormat": "png",
     },
   }
-  label = {
-    "pythonClassName": f"{FEATURES}.class_label_feature.ClassLabel",
-    "classLabel": {"numClasses": str(CLASSES)},
-  }
-  return {
-    "pythonClassName": f"{FEATURES}.features_dict.FeaturesDict",
-    "featuresDict": {"features": {"image": image, "label": label}},
-  }
-
-
-def _info(lengths, form):
-  return {
-    "name": "toy",
-    "version": "1.0.0",
-    "fileFormat": form,
-    "moduleName": "toy",
-    "splits": [
+  rows = {
+    split: [
       {
-        "name": name,
-        "shardLengths": [str(n) for n in sizes],
-        "numBytes": "1000",
-        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        "image": image if isinstance(image, bytes) else encoded(image),
+        "label": int(number),
       }
-      for name, sizes in lengths.items()
-    ],
-    "supervisedKeys": {
-      "tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}
-    },
+      for image, number in zip(images, labels, strict=True)
+    ]
+    for split, (images, labels) in splits.items()
   }
+  folder = toy_texts_and_waves.write_set(
+    data_dir,
+    rows,
+    {"image": described, "label": label(CLASSES)},
+    inputs="image",
+    shards=shards,
+    form=form or "array_record",
+  )
+  names = "".join(f"class {i}\n" for i in range(CLASSES))
+  (folder / "label.labels.txt").write_text(names)
+  return folder
 
 
 def drawn(n, seed, shape=(6, 5, 3)):

@@ -1,7 +1,8 @@
-"""Small TFDS sets of texts and of recordings, written as TFDS writes them."""
+"""Small TFDS sets of any features, written as TFDS writes them."""
 
 import json
 
+import numpy as np
 from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
@@ -24,21 +25,34 @@ def label(num_classes):
   }
 
 
-def write_set(data_dir, splits, features, *, name="toy", inputs=None):
+def write_set(
+  data_dir,
+  splits,
+  features,
+  *,
+  name="toy",
+  inputs=None,
+  shards=1,
+  form="array_record",
+):
   """A set of version 1.0.0; `splits` are lists of {feature: value}.
 
   Strings and bytes are texts, a number is a label, a list is a row of them.
   """
   folder = data_dir / name / "1.0.0"
   folder.mkdir(parents=True)
+  lengths = {}
   for split, rows in splits.items():
-    writer = array_record_module.ArrayRecordWriter(
-      str(folder / f"{name}-{split}.array_record-00000-of-00001"),
-      "group_size:1",
-    )
-    for row in rows:
-      writer.write(_record(row))
-    writer.close()
+    parts = np.array_split(np.arange(len(rows)), shards)
+    lengths[split] = [len(part) for part in parts]
+    for i, part in enumerate(parts):
+      file = f"{name}-{split}.array_record-{i:05}-of-{shards:05}"
+      writer = array_record_module.ArrayRecordWriter(
+        str(folder / file), "group_size:1"
+      )
+      for row in part:
+        writer.write(_record(rows[row]))
+      writer.close()
   kind = f"{FEATURES}.features_dict.FeaturesDict"
   described = {
     "pythonClassName": kind,
@@ -48,16 +62,16 @@ def write_set(data_dir, splits, features, *, name="toy", inputs=None):
   info = {
     "name": name,
     "version": "1.0.0",
-    "fileFormat": "array_record",
+    "fileFormat": form,
     "moduleName": name,
     "splits": [
       {
         "name": split,
-        "shardLengths": [str(len(rows))],
+        "shardLengths": [str(n) for n in sizes],
         "numBytes": "1000",
         "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
       }
-      for split, rows in splits.items()
+      for split, sizes in lengths.items()
     ],
   }
   if inputs:

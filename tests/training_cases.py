@@ -5,6 +5,7 @@ import numpy as np
 from flax import linen as nn
 from rich.console import Console
 
+from pwl_jax.bundle.parts import TextInput
 from pwl_jax.data.dataset import Split, channel_statistics, make_dataset
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet
@@ -68,13 +69,30 @@ def data(mine=None, **changes):
   return Data(mine, input, changes)
 
 
+def text_data():
+  """Each class has a token of its own, in others, and padding behind them."""
+  rng = np.random.default_rng(0)
+
+  def draw(n):
+    labels = np.arange(n, dtype=np.int32) % 4
+    ids = rng.integers(5, 50, size=(n, 6), dtype=np.int32)
+    ids = np.where(np.arange(6) < rng.integers(1, 7, (n, 1)), ids, 0)
+    ids[:, 0] = 1 + labels
+    return Split(ids, labels)
+
+  input = TextInput(6, "")
+  return Data(
+    make_dataset("tokens", draw(200), draw(40), input=input), input, {}
+  )
+
+
 def teacher_job(num_classes=4):
   teacher = network(8, 8, num_classes=num_classes)
   loss = classification_loss(teacher, "teacher")
   return Job(
     "teacher",
     loss_at=lambda step: loss,
-    init=lambda key, images, start: {"teacher": teacher.init(key)},
+    init=lambda key, inputs, start: {"teacher": teacher.init(key)},
     frozen={},
     logits=lambda variables, x: teacher.logits(variables["teacher"], x),
   )
@@ -85,7 +103,7 @@ def distill_job(sync_axis=None, **options):
   loss = distillation_loss(swapnet, **options)
   teacher = swapnet.teacher.init(jax.random.key(5))
 
-  def init(key, images, start):
+  def init(key, inputs, start):
     variables = swapnet.init(key, teacher=teacher)
     return {k: v for k, v in variables.items() if k != "teacher"}
 

@@ -66,10 +66,12 @@ _kind = forms.one_of(_INPUTS)
 
 
 def _input(value: Any, where: str):
-  """Fields that its kind has."""
-  kind = value.get("kind") if isinstance(value, dict) else None
+  """Fields that its kind has; images need not say that they are."""
+  named = isinstance(value, dict) and "kind" in value
+  kind = value["kind"] if named else parts.ImageInput.kind
   _kind(kind, f"{where}.kind")
-  forms.fields({"kind": _kind, **_INPUTS[kind]})(value, where)
+  told = {"kind": _kind} if named else {}
+  forms.fields({**told, **_INPUTS[kind]})(value, where)
 
 
 _manifest = forms.fields(

@@ -88,7 +88,7 @@ def to_json(manifest: Manifest) -> str:
     name: {"leaves": piece.leaves, "programs": piece.programs}
     for name, piece in manifest.pieces.items()
   }
-  fields["input"] = {"kind": manifest.input.kind, **manifest.input._asdict()}
+  fields["input"] = _told(manifest.input)
   fields["compositions"] = {
     word: found._asdict() for word, found in manifest.compositions.items()
   }
@@ -138,10 +138,16 @@ def _refuse(constant: str):
   raise ValueError(f"{constant} is no JSON")
 
 
+def _told(input: Input) -> dict[str, Any]:
+  """Images do not say what they are: at first there was nothing else."""
+  kind = {} if isinstance(input, ImageInput) else {"kind": input.kind}
+  return kind | input._asdict()
+
+
 def _parse(fields: dict[str, Any]) -> Manifest:
   """JSON has neither tuples nor named ones."""
   given = {name: _tuple(value) for name, value in fields["input"].items()}
-  kind = INPUTS[given.pop("kind")]
+  kind = INPUTS[given.pop("kind", ImageInput.kind)]
   return Manifest(
     **{
       **fields,

@@ -4,7 +4,7 @@
   piece = bundle.manifest.unit("S", 0)
   leaves = bundle.leaves(piece)             # name -> array
   program = bundle.program(piece)           # a jax.export.Exported
-  feature = program.call(leaves, images)    # uint8 images of any batch size
+  feature = program.call(leaves, examples)  # as its input says, any batch size
 
 What comes out is what was written, every bit of it, or `Damaged` is raised.
 Opening reads the manifest and nothing else; jax is imported by the first

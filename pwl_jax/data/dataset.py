@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl_jax.bundle.parts import ImageInput, Input
+from pwl_jax.bundle.parts import ImageInput, Input, TextInput
 
 TEST_SHARE = 0.2  # Of a set that has no test split of its own.
 STATISTICS_SAMPLE = 2048  # Examples of a stream; a set in memory counts whole.
@@ -77,6 +77,7 @@ class Dataset:
   train: Any
   valid: Any
   test: Any
+  test_texts: tuple[str, ...] = ()  # What tokens of the test split were.
 
   @property
   def num_classes(self) -> int:
@@ -90,6 +91,8 @@ class Dataset:
   def fingerprint(self) -> str:
     """Differs where the examples do; cheap, as it looks at few of them."""
     digest = hashlib.sha256(repr(self.class_names).encode())
+    if isinstance(self.input, TextInput):
+      digest.update(self.input.tokenizer.encode())
     for split in (self.train, self.valid, self.test):
       digest.update(split.fingerprint().encode())
     return digest.hexdigest()
@@ -103,12 +106,13 @@ def make_dataset(
   class_names: Sequence[str] | None = None,
   valid_share: float = 0.1,
   input: Input | None = None,
+  test_texts: Sequence[str] = (),
 ) -> Dataset:
   """Holds `valid_share` of `train` out, the same examples every time.
 
   Without a test split, a fifth of `train` is set aside for it before that.
   Class names may be left out for splits in memory. `input` says what examples
-  are; images if it is None.
+  are; images if it is None. `test_texts` are those of a test split of tokens.
   """
   if not 0 < valid_share < 1:
     raise ValueError(
@@ -139,7 +143,8 @@ def make_dataset(
       f"{valid_share} leave {len(rest)} to train on, {len(valid)} to hold out "
       f"and {len(test)} to test on; take more examples, or another share"
     )
-  return Dataset(name, tuple(class_names), input, rest, valid, test)
+  names, texts = tuple(class_names), tuple(test_texts)
+  return Dataset(name, names, input, rest, valid, test, texts)
 
 
 def _found_classes(name: str, labels: np.ndarray) -> list[str]:

@@ -4,14 +4,14 @@ What sets of text and of audio have in common: which splits count, how their
 records are read without TensorFlow, and what is said of damaged ones.
 """
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pwl_jax.data.dataset import TEST_SHARE, label_range
-from pwl_jax.data.prepared import import_tfds
+from pwl_jax.data.prepared import check_train_split, import_tfds, open_source
+from pwl_jax.data.records import damaged, features_of, read_each
 
 TEST_SPLITS = ("test", "validation")  # The first with labels counts.
 CHUNK = 1000  # Records that are read at once.
@@ -32,6 +32,15 @@ class Labelled(NamedTuple):
 def divide(whole: Labelled, in_test: np.ndarray) -> tuple[Labelled, Labelled]:
   """Those that are not in the test split, and those that are."""
   return tuple(whole.take(np.flatnonzero(part)) for part in (~in_test, in_test))
+
+
+def with_test(
+  train: Labelled, test: Labelled | None = None
+) -> tuple[Labelled, Labelled]:
+  """The same, or a fifth set aside where there is no test split."""
+  if test is None:
+    return divide(train, a_fifth(len(train.labels)))
+  return train, test
 
 
 def a_fifth(count: int) -> np.ndarray:
@@ -59,64 +68,28 @@ def label_key(builder) -> str:
 
 def read_split(
   builder, split: str, parse: Callable[[Mapping[str, Any]], Any], label: str
-) -> tuple[list, np.ndarray]:
-  """What `parse` makes of each record, and the labels, int32[n].
+) -> Labelled:
+  """A list of what `parse` makes of each record, and their labels.
 
   A split whose labels are hidden has -1 in their place. `parse` is given the
   features of a tf.train.Example by name.
   """
-  # Takes half a second: only for its users.
-  from tensorflow_datasets.proto import tf_example_pb2
-
-  source = _open(builder, split)
+  _, source = open_source(builder, split)
   num_classes = builder.info.features[label].num_classes
   parsed, labels = [], np.empty(len(source), np.int32)
   for start in range(0, len(source), CHUNK):
     rows = range(start, min(start + CHUNK, len(source)))
-    for row, record in zip(rows, _read(source, rows), strict=True):
+    for row, record in zip(rows, read_each(source, rows), strict=True):
       try:
-        if isinstance(record, Exception):
-          raise record
-        features = tf_example_pb2.Example.FromString(record).features.feature
+        features = features_of(record)
         (number,) = features[label].int64_list.value
         if not -1 <= number < num_classes:
           raise ValueError(label_range(number, number, num_classes))
         labels[row] = number
         parsed.append(parse(features))
       except Exception as error:  # Damage shows in many ways.
-        raise ValueError(
-          f"{builder.name}, {split} split: record {row} cannot be used: "
-          f"{error}; if its file is damaged, prepare the set again"
-        ) from error
-  return parsed, labels
-
-
-def _open(builder, split: str):
-  from array_record.python.array_record_data_source import (
-    ArrayRecordDataSource,
-  )
-
-  info = builder.info.splits[split]
-  for path in map(os.fspath, info.filepaths):
-    if not os.path.exists(path):
-      raise FileNotFoundError(
-        f"{path} of {builder.name} is missing; prepare the set again"
-      )
-  return ArrayRecordDataSource(info.file_instructions) if info.filepaths else ()
-
-
-def _read(source, rows: Sequence[int]) -> list:
-  """Records, or what kept them from being read."""
-  try:
-    return source.__getitems__(list(rows))
-  except Exception:  # One by one, to say which.
-    found = []
-    for row in rows:
-      try:
-        found.append(source[row])
-      except Exception as error:
-        found.append(error)
-    return found
+        raise damaged(f"{builder.name}, {split} split", row, error) from error
+  return Labelled(parsed, labels)
 
 
 def read_splits(
@@ -124,26 +97,22 @@ def read_splits(
   parse: Callable[[Mapping[str, Any]], Any],
   *,
   train_split: str = "train",
-) -> tuple[list, np.ndarray, list | None, np.ndarray | None]:
-  """Examples and labels to train on, and those of the test split, or None.
+) -> tuple[Labelled, Labelled | None]:
+  """Lists to train and to report on; None where there is no second one.
 
   The test split is the first of `TEST_SPLITS` that has labels.
   """
   splits, label = builder.info.splits, label_key(builder)
-  if train_split not in splits:
-    raise ValueError(
-      f"{builder.name} in {builder.data_path} has no {train_split} split, only "
-      f"{sorted(splits)}; prepare all of it, or name the one to train on"
-    )
+  check_train_split(builder, train_split)
   train = read_split(builder, train_split, parse, label)
-  if not len(train[1]) or train[1].min() < 0:
+  if not len(train.labels) or train.labels.min() < 0:
     raise ValueError(
       f"{builder.name}, {train_split} split: it is empty, or hides its labels; "
-      "name another split to train on"
+      "name another split to train on as config.data.train_split"
     )
   for split in TEST_SPLITS:
     if split in splits and split != train_split:
       test = read_split(builder, split, parse, label)
-      if len(test[1]) and test[1].min() >= 0:
-        return (*train, *test)
-  return (*train, None, None)
+      if len(test.labels) and test.labels.min() >= 0:
+        return train, test
+  return train, None

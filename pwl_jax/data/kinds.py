@@ -5,8 +5,6 @@ held-out examples are no part of what it learns from); sounds are cut or filled
 up to one length.
 """
 
-import zipfile
-
 import numpy as np
 
 from pwl_jax.bundle.parts import SoundInput, TextInput
@@ -29,22 +27,13 @@ def of_tfds(name: str, data_dir: str | None) -> str:
   return "texts" if texts else "images"
 
 
-def has_strings(path: str) -> bool:
-  """Whether the x of an .npz are strings; no other complaint is made here."""
-  try:
-    with open(path, "rb") as stream:
-      file = np.load(stream, allow_pickle=False)
-      return not isinstance(file, np.ndarray) and file["x"].dtype.kind == "U"
-  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-    return False
-
-
 def text_dataset(
   name: str,
   strings: Strings,
   *,
   length: int,
   vocabulary: int,
+  tokenizer: str = "",
   valid_share: float = 0.1,
 ) -> Dataset:
   """Tokens of texts.
@@ -53,25 +42,16 @@ def text_dataset(
     name: of the set.
     strings: its texts.
     length: tokens of one text; longer ones are cut.
-    vocabulary: at most so many different tokens.
+    vocabulary: at most so many different tokens are learnt.
+    tokenizer: of a tokenizer.json; learnt if it is empty.
     valid_share: part of the training split that is held out.
   """
   from pwl_jax.data.tokens import Tokenizer, train_tokenizer
 
   train, test = strings.train, strings.test
-  # Which examples are held out depends on their number alone.
-  rows = np.arange(len(train.labels), dtype=np.int32)
-  places = Split(rows[:, None].astype(np.int32), train.labels)
-  held = make_dataset(
-    name,
-    places,
-    places,
-    class_names=strings.class_names,
-    valid_share=valid_share,
-    input=TextInput(1, ""),
-  )
-  learnt = [train.examples[i] for i in held.train.inputs[:, 0]]
-  tokenizer = train_tokenizer(learnt, vocab_size=vocabulary)
+  if not tokenizer:
+    learnt = _trained_on(name, train.examples, valid_share)
+    tokenizer = train_tokenizer(learnt, vocab_size=vocabulary)
   encode = Tokenizer(tokenizer, length).encode
   return make_dataset(
     name,
@@ -80,7 +60,20 @@ def text_dataset(
     class_names=strings.class_names,
     valid_share=valid_share,
     input=TextInput(length, tokenizer),
+    test_texts=test.examples,
   )
+
+
+def _trained_on(name: str, texts: list[str], valid_share: float) -> list[str]:
+  """Those that will not be held out, which depends on their number alone."""
+  places = Split(
+    np.arange(len(texts), dtype=np.int32)[:, None],
+    np.zeros(len(texts), np.int32),
+  )
+  held = make_dataset(
+    name, places, places, valid_share=valid_share, input=TextInput(1, "")
+  )
+  return [texts[i] for i in held.train.inputs[:, 0]]
 
 
 def sound_dataset(

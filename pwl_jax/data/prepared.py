@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,6 +36,15 @@ def open_builder(name: str, data_dir: str | None):
       f"{command}DIR\nand name that as config.data.data_dir"
     )
   return builder
+
+
+def check_train_split(builder, split: str):
+  if split not in builder.info.splits:
+    raise ValueError(
+      f"{builder.name} in {builder.data_path} has no {split} split, only "
+      f"{sorted(builder.info.splits)}; prepare all of it, or name the one to "
+      "train on as config.data.train_split"
+    )
 
 
 def import_tfds():
@@ -77,12 +87,26 @@ def supervised_keys(builder) -> tuple[str, str]:
 
 
 def open_records(builder, split: str) -> Records:
-  """The records of a split; no file is opened before it is read."""
+  """The labelled images of a split."""
+  image_key, label_key = supervised_keys(builder)
+  paths, source = open_source(builder, split)
+  return Records(
+    builder.name,
+    split,
+    paths,
+    source,
+    image_key,
+    label_key,
+    builder.info.features[label_key].num_classes,
+  )
+
+
+def open_source(builder, split: str) -> tuple[tuple[str, ...], Sequence[bytes]]:
+  """The files of a split, and its records; none is opened before it is read."""
   from array_record.python.array_record_data_source import (
     ArrayRecordDataSource,
   )
 
-  image_key, label_key = supervised_keys(builder)
   info = builder.info.splits[split]
   paths = tuple(os.fspath(path) for path in info.filepaths)
   for path in paths:
@@ -91,15 +115,7 @@ def open_records(builder, split: str) -> Records:
         f"{path} of {builder.name} is missing; prepare the set again"
       )
   _allow_open_files(len(paths) + SPARE_FILES)
-  return Records(
-    builder.name,
-    split,
-    paths,
-    ArrayRecordDataSource(info.file_instructions) if paths else (),
-    image_key,
-    label_key,
-    builder.info.features[label_key].num_classes,
-  )
+  return paths, ArrayRecordDataSource(info.file_instructions) if paths else ()
 
 
 def _allow_open_files(count: int):

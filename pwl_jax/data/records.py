@@ -1,6 +1,7 @@
 """Labelled images in ArrayRecord files, decoded one by one.
 
-A record is a serialised tf.train.Example with an encoded image and a label.
+A record is a serialised tf.train.Example with an encoded image and a label;
+those of texts and of sounds are read by the functions at the end, too.
 Nothing here needs TensorFlow or jax: worker processes run it.
 """
 
@@ -9,7 +10,7 @@ import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,11 @@ class Records:
     """Whether the first one has; a split hides those of all or of none."""
     if not len(self):
       return False
-    features = self._features(self._read_one(0))
+    (record,) = read_each(self.source, [0])
+    try:
+      features = features_of(record)
+    except Exception as error:
+      raise damaged(self.title, 0, error) from error
     return min(features[self.label_key].int64_list.value, default=-1) >= 0
 
   def decode(
@@ -55,12 +60,13 @@ class Records:
     """
     rows = [int(row) for row in rows]
     labels = np.empty(len(rows), np.int32)
-    for i, (row, record) in enumerate(zip(rows, self._read(rows), strict=True)):
+    records = read_each(self.source, rows)
+    for i, (row, record) in enumerate(zip(rows, records, strict=True)):
       try:
         image, labels[i] = self._parse(record)
         images[i] = view(image, i)
       except Exception as error:  # Damage shows in many ways.
-        raise self._damaged(row, error) from error
+        raise damaged(self.title, row, error) from error
     return labels
 
   def fingerprint(self) -> str:
@@ -76,36 +82,45 @@ class Records:
       digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns};".encode())
     return digest.hexdigest()[:12]
 
-  def _read(self, rows: list[int]) -> Sequence[bytes]:
-    if not rows:
-      return []
-    try:
-      return self.source.__getitems__(rows)
-    except Exception:  # One by one, to say which.
-      return [self._read_one(row) for row in rows]
-
-  def _read_one(self, row: int) -> bytes:
-    try:
-      return self.source[row]
-    except Exception as error:
-      raise self._damaged(row, error) from error
-
-  def _parse(self, record: bytes) -> tuple[Image.Image, int]:
-    features = self._features(record)
+  def _parse(self, record: bytes | Exception) -> tuple[Image.Image, int]:
+    features = features_of(record)
     (encoded,) = features[self.image_key].bytes_list.value
     (label,) = features[self.label_key].int64_list.value
     if not 0 <= label < self.num_classes:
       raise ValueError(label_range(label, label, self.num_classes))
     return Image.open(io.BytesIO(encoded)), label
 
-  def _features(self, record: bytes):
-    # Takes half a second: only for its users.
-    from tensorflow_datasets.proto import tf_example_pb2
 
-    return tf_example_pb2.Example.FromString(record).features.feature
+def read_each(source: Any, rows: Sequence[int]) -> Sequence[bytes | Exception]:
+  """Records, or what kept them from being read."""
+  if not rows:
+    return []
+  try:
+    return source.__getitems__(list(rows))
+  except Exception:  # One by one, to say which.
+    return [_read_one(source, row) for row in rows]
 
-  def _damaged(self, row: int, error: Exception) -> ValueError:
-    return ValueError(
-      f"{self.title}: record {row} cannot be used: {error}; if its file is "
-      "damaged, prepare the set again"
-    )
+
+def _read_one(source: Any, row: int) -> bytes | Exception:
+  try:
+    return source[row]
+  except Exception as error:
+    return error
+
+
+def features_of(record: bytes | Exception) -> Mapping[str, Any]:
+  """Of a tf.train.Example, by name; raises what kept it from being read."""
+  # Takes half a second: only for its users.
+  from tensorflow_datasets.proto import tf_example_pb2
+
+  if isinstance(record, Exception):
+    raise record
+  return tf_example_pb2.Example.FromString(record).features.feature
+
+
+def damaged(title: str, row: int, error: Exception) -> ValueError:
+  """`title` is of the split."""
+  return ValueError(
+    f"{title}: record {row} cannot be used: {error}; if its file is damaged, "
+    "prepare the set again"
+  )

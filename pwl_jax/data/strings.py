@@ -7,25 +7,22 @@ training split, always the same.
 """
 
 import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pwl_jax.data.dataset import label_range
 from pwl_jax.data.examples import (
   Labelled,
-  a_fifth,
-  divide,
   label_key,
   read_splits,
+  with_test,
 )
+from pwl_jax.data.npz import ADVICE, Npz
 from pwl_jax.data.prepared import import_tfds, open_builder
 
 # Of sets whose text is in several features, or not in the one they name.
 FIELDS = {"ag_news_subset": ("title", "description")}
-ADVICE = "save it with numpy.savez(path, x=numpy.array(texts), y=labels)"
 
 
 class Strings(NamedTuple):
@@ -33,7 +30,7 @@ class Strings(NamedTuple):
 
   train: Labelled
   test: Labelled
-  class_names: tuple[str, ...]
+  class_names: tuple[str, ...] | None  # None for numbers.
 
 
 def load_strings(
@@ -59,12 +56,9 @@ def load_strings(
     parts = [features[field].bytes_list.value for field in fields]
     return " ".join(value.decode() for (value,) in parts)
 
-  train, labels, test, test_labels = read_splits(
-    builder, parse, train_split=train_split
-  )
-  parts = _parts(Labelled(train, labels), test, test_labels)
+  parts = read_splits(builder, parse, train_split=train_split)
   names = builder.info.features[label_key(builder)].names
-  return Strings(*parts, tuple(names))
+  return Strings(*with_test(*parts), tuple(names))
 
 
 def _fields(builder, given: Sequence[str]) -> tuple[str, ...]:
@@ -82,74 +76,18 @@ def _fields(builder, given: Sequence[str]) -> tuple[str, ...]:
   return fields
 
 
-def _parts(whole: Labelled, test, test_labels) -> tuple[Labelled, Labelled]:
-  if test is None:
-    return divide(whole, a_fifth(len(whole.labels)))
-  return whole, Labelled(test, test_labels)
+def string_arrays(found: Npz) -> Strings:
+  """Classes have no names but their numbers."""
+  parts = [part for part in (found.train, found.test) if part is not None]
+  for part in parts:
+    _check(found.path, part.examples)
+  listed = [part._replace(examples=part.examples.tolist()) for part in parts]
+  return Strings(*with_test(*listed), None)
 
 
-def load_string_arrays(path: str | pathlib.Path) -> Strings:
-  """An .npz with `x`, str[n], and `y`, int[n]; also x_test and y_test, or not.
-
-  Classes are numbered from 0 without gaps, and their numbers are their names.
-  """
-  path = pathlib.Path(path)
-  if not path.is_file():
-    raise FileNotFoundError(f"{path} is no file; give the path of an .npz")
-  arrays = _read(path)
-  train = _labelled(path, arrays, "x", "y")
-  test = test_labels = None
-  if arrays.keys() & {"x_test", "y_test"}:
-    test, test_labels = _labelled(path, arrays, "x_test", "y_test")
-  count = len(np.unique(train.labels))
-  for labels in (train.labels, test_labels):
-    if labels is not None and not (0 <= labels.min() <= labels.max() < count):
-      raise ValueError(
-        f"{path}: {label_range(labels.min(), labels.max(), count)} without gaps"
-      )
-  names = tuple(map(str, range(count)))
-  return Strings(*_parts(train, test, test_labels), names)
-
-
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      return {name: file[name] for name in file.files}
-  except (
-    AttributeError,  # A single array is no context.
-    OSError,
-    TypeError,
-    ValueError,
-    EOFError,
-    zipfile.BadZipFile,
-  ) as error:
-    raise ValueError(
-      f"{path} cannot be read as an .npz of strings ({error}); {ADVICE}, "
-      "texts being a list of str"
-    ) from error
-
-
-def _labelled(path: pathlib.Path, arrays, x: str, y: str) -> Labelled:
-  if missing := {x, y} - arrays.keys():
-    raise ValueError(
-      f"{path} lacks {sorted(missing)}, it has {sorted(arrays)}; {ADVICE}, "
-      "with x_test and y_test for a test split"
-    )
-  texts, labels = arrays[x], arrays[y]
+def _check(path: pathlib.Path, texts: np.ndarray):
   if texts.ndim != 1 or texts.dtype.kind != "U" or not len(texts):
     raise ValueError(
-      f"{path}: {x} is {texts.dtype} {list(texts.shape)}, and not a row of "
+      f"{path}: x is {texts.dtype} {list(texts.shape)}, and not a row of "
       f"strings; {ADVICE}"
     )
-  if labels.shape != texts.shape or labels.dtype.kind not in "iu":
-    raise ValueError(
-      f"{path}: {len(texts)} texts need as many whole numbers, got {y} of "
-      f"{labels.dtype} {list(labels.shape)}"
-    )
-  narrow = labels.astype(np.int32)
-  if (narrow != labels).any():
-    raise ValueError(
-      f"{path}: {y} goes from {labels.min()} to {labels.max()}, which is more "
-      "than 32 bits hold; number the classes from 0"
-    )
-  return Labelled(texts.tolist(), narrow)

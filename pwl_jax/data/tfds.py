@@ -18,7 +18,12 @@ from pwl_jax.data import views
 from pwl_jax.data.ahead import available_cpus
 from pwl_jax.data.cache import load_or_make
 from pwl_jax.data.dataset import Dataset, Split, make_dataset
-from pwl_jax.data.prepared import open_builder, open_records, supervised_keys
+from pwl_jax.data.prepared import (
+  check_train_split,
+  open_builder,
+  open_records,
+  supervised_keys,
+)
 from pwl_jax.data.records import Records
 from pwl_jax.data.stream import Stream
 from pwl_jax.method.checks import check_choice
@@ -38,6 +43,7 @@ def load_tfds(
   stream: str = "auto",
   workers: int = -1,
   cache_dir: str | None = None,
+  train_split: str = "train",
 ) -> Dataset:
   """A set in memory, or streamed; see `sources.load_dataset`.
 
@@ -46,7 +52,8 @@ def load_tfds(
   """
   check_choice("stream", stream, STREAM)
   builder = open_builder(name, data_dir)
-  records = [open_records(builder, split) for split in _used_splits(builder)]
+  used = _used_splits(builder, train_split)
+  records = [open_records(builder, split) for split in used]
   image_key, label_key = supervised_keys(builder)
   shape = builder.info.features[image_key].shape
   streamed = _is_streamed(
@@ -75,19 +82,17 @@ def load_tfds(
   )
 
 
-def _used_splits(builder) -> list[str]:
+def _used_splits(builder, train_split: str) -> list[str]:
   splits = builder.info.splits
-  if "train" not in splits:
-    raise ValueError(
-      f"{builder.name} in {builder.data_path} has no train split, only "
-      f"{sorted(splits)}; prepare all of it"
-    )
+  check_train_split(builder, train_split)
   test = [
     split
     for split in TEST_SPLITS
-    if split in splits and open_records(builder, split).has_labels()
+    if split in splits
+    and split != train_split
+    and open_records(builder, split).has_labels()
   ]
-  return ["train", *test[:1]]
+  return [train_split, *test[:1]]
 
 
 def _is_streamed(

@@ -19,7 +19,9 @@ from pwl_jax.data.examples import (
   divide,
   label_key,
   read_splits,
+  with_test,
 )
+from pwl_jax.data.npz import Npz
 from pwl_jax.data.prepared import open_builder
 from pwl_jax.method.checks import check_range
 
@@ -36,7 +38,7 @@ class Waves(NamedTuple):
 
   train: Labelled
   test: Labelled
-  class_names: tuple[str, ...]
+  class_names: tuple[str, ...] | None  # None for numbers.
   sample_rate: int
 
 
@@ -46,6 +48,7 @@ def load_waves(
   data_dir: str | None = None,
   seconds: float = 1.0,
   sample_rate: int | None = None,
+  train_split: str = "train",
 ) -> Waves:
   """A prepared set, such as "spoken_digit:1.0.9".
 
@@ -54,11 +57,11 @@ def load_waves(
     data_dir: where TFDS sets lie; TFDS's own default if None.
     seconds: the length of each waveform.
     sample_rate: of the recordings, where the set does not tell.
+    train_split: to train on.
   """
   builder = _open(name, data_dir)
   rate = _sample_rate(builder, sample_rate)
-  samples = round(seconds * rate)
-  check_range(f"seconds times a sample rate of {rate}", samples, 1)
+  samples = _samples(seconds, rate)
   audio = _audio_key(builder)
 
   def parse(features):
@@ -66,12 +69,12 @@ def load_waves(
     wave = _fitted(features[audio].int64_list.value, samples)
     return wave, b"".join(names).decode()
 
-  train, labels, test, test_labels = read_splits(builder, parse)
-  whole = Labelled(_waves(train), labels)
+  train, test = read_splits(builder, parse, train_split=train_split)
   if test is None:
-    parts = divide(whole, _set_aside([title for _, title in train]))
+    titles = [title for _, title in train.examples]
+    parts = divide(_waves(train), _set_aside(titles))
   else:
-    parts = whole, Labelled(_waves(test), test_labels)
+    parts = _waves(train), _waves(test)
   names = builder.info.features[label_key(builder)].names
   return Waves(*parts, tuple(names), rate)
 
@@ -132,8 +135,35 @@ def _fitted(values, samples: int) -> np.ndarray:
   return wave
 
 
-def _waves(parsed: list) -> np.ndarray:
-  return np.stack([wave for wave, _ in parsed])
+def _waves(parsed: Labelled) -> Labelled:
+  return parsed._replace(examples=np.stack([w for w, _ in parsed.examples]))
+
+
+def wave_arrays(found: Npz, *, seconds: float = 1.0) -> Waves:
+  """Of an .npz whose x is int16[n, samples], and that has a sample_rate."""
+  rate = found.others.get("sample_rate")
+  if rate is None or rate.shape or rate.dtype.kind not in "iu" or rate < 1:
+    told = "none" if rate is None else f"{rate.dtype} {rate.tolist()}"
+    raise ValueError(
+      f"{found.path} has sounds and needs their sample_rate, one whole number, "
+      f"found {told}; save it with numpy.savez(path, x=sounds, y=labels, "
+      "sample_rate=8000)"
+    )
+  samples = _samples(seconds, int(rate))
+
+  def fitted(part):
+    waves = part.examples[:, :samples]
+    missing = samples - waves.shape[1]
+    return part._replace(examples=np.pad(waves, ((0, 0), (0, missing))))
+
+  parts = [fitted(p) for p in (found.train, found.test) if p is not None]
+  return Waves(*with_test(*parts), None, int(rate))
+
+
+def _samples(seconds: float, sample_rate: int) -> int:
+  samples = round(seconds * sample_rate)
+  check_range(f"seconds times a sample rate of {sample_rate}", samples, 1)
+  return samples
 
 
 def _set_aside(titles: list[str]) -> np.ndarray:

@@ -22,7 +22,7 @@ from pwl_jax.training.accuracy import Batches
 from pwl_jax.training.parallel import replicate
 from pwl_jax.training.session import Session
 
-# Of images whose mean and variance are taken: no less, as they would be those
+# Of examples whose mean and variance are taken: no less, as they would be those
 # of too few, and no more, as all compositions are run on them.
 LEAST, MOST = 64, 256
 
@@ -63,19 +63,19 @@ class Bench:
     return self._scorer(tuple(words))(variables, batches, statistics, watch)
 
   def calibrate(
-    self, words: Sequence[str], variables: Variables, images: int
+    self, words: Sequence[str], variables: Variables, count: int
   ) -> Statistics:
-    """Batch statistics on training images, for all nodes with a switch."""
+    """Batch statistics on training examples, for all nodes with a switch."""
     calibrate = make_calibration(self.swapnet, words, **self._share)
     size = min(max(LEAST, self._batch_size(words)), MOST)
-    batches = self._training_images(images, size)
+    batches = self._training_examples(count, size)
     watch = self._watch("calibration")
     return self._everywhere(calibrate(variables, batches, watch))
 
-  def refit(self, variables: Variables, images: int) -> dict[int, Any]:
-    """Converters in closed form on training images, by their boundaries."""
+  def refit(self, variables: Variables, count: int) -> dict[int, Any]:
+    """Converters in closed form on training examples, by their boundaries."""
     refit = make_refit(self.swapnet, **self._share)
-    batches = self._training_images(images, MOST)
+    batches = self._training_examples(count, MOST)
     watch = self._watch("converters")
     return self._everywhere(refit(variables, batches, watch))
 
@@ -90,7 +90,7 @@ class Bench:
     examples = getattr(self._session.data.dataset, split)
     return self._session.evaluation(examples, size)
 
-  def _training_images(self, count: int, batch_size: int) -> Batches:
+  def _training_examples(self, count: int, batch_size: int) -> Batches:
     train = self._session.data.dataset.train
     rows = epoch_order(len(train), seed=self._session.seed, epoch=0)[:count]
     return self._session.evaluation(train.take(np.sort(rows)), batch_size)

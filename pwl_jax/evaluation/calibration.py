@@ -1,7 +1,7 @@
 """Batch statistics for half-replaced networks, measured forward only.
 
 Behind a switch a unit sees other features than it was trained on, and its
-running averages do not fit them. They are measured anew on training images,
+running averages do not fit them. They are measured anew on training examples,
 from the first switch on: what lies before it runs as it did in its own
 network. So statistics belong to a beginning of compositions, a node of the
 tree, and "TSSS" and "TSST" share those of "TS" and "TSS". Teacher and student
@@ -49,12 +49,12 @@ def make_calibration(
   """Returns calibrate(variables, batches) -> node -> batch statistics.
 
   Every batch is normalised by its own mean and variance, as in training; what
-  comes out are those of all images together, as if they were one batch per
-  layer. `batches` should be large, a few hundred images.
+  comes out are those of all examples together, as if they were one batch per
+  layer. `batches` should be large, a few hundred examples.
   """
   wanted = frozenset(nodes_to_calibrate(swapnet, words))
 
-  def measure(variables, images, counts):
+  def measure(variables, raw, counts):
     found = {}
     share = counts / jax.lax.psum(counts.sum(), AXIS)
 
@@ -67,7 +67,7 @@ def make_calibration(
         found[nodes[k]] = jax.tree.map(lambda leaf, k=k: leaf[k], stats)
       return outputs
 
-    walk(swapnet, variables, normalise(images), words, run)
+    walk(swapnet, variables, normalise(raw), words, run)
     return found
 
   run = on_all(measure, devices, apart=(False, True, True))
@@ -79,10 +79,10 @@ def make_calibration(
   ) -> Statistics:
     """`watch` is given the batches and passes them on, one by one."""
     moments, weight, left = None, 0, len(batches)
-    for images, _, counts in watch(batches):
+    for raw, _, counts in watch(batches):
       examples = min(left, len(counts))
       left -= examples
-      found = _moments(jax.device_get(run(variables, images, counts)))
+      found = _moments(jax.device_get(run(variables, raw, counts)))
       found = jax.tree.map(lambda leaf, n=examples: n * leaf, found)
       weight += examples
       moments = (

@@ -141,22 +141,22 @@ class HeldOut(NamedTuple):
 
 
 def held_out(
-  bench: Bench, words: Sequence[str], variables: Variables, images: int
+  bench: Bench, words: Sequence[str], variables: Variables, examples: int
 ) -> HeldOut:
   own = bench.score("valid", words, variables)
   mixed = [word for word in words if len(set(word)) > 1]
-  if not (images and nodes_to_calibrate(bench.swapnet, mixed)):
+  if not (examples and nodes_to_calibrate(bench.swapnet, mixed)):
     return HeldOut(own, {}, {})
-  statistics = bench.calibrate(mixed, variables, images)
+  statistics = bench.calibrate(mixed, variables, examples)
   calibrated = bench.score("valid", mixed, variables, statistics)
   return HeldOut(own, calibrated, statistics)
 
 
 def measure(
-  bench: Bench, words: Sequence[str], variables: Variables, images: int
+  bench: Bench, words: Sequence[str], variables: Variables, examples: int
 ) -> Measured:
   """Scores as they are; and calibrated, where held-out examples gain by it."""
-  valid = held_out(bench, words, variables, images)
+  valid = held_out(bench, words, variables, examples)
   own = {"valid": valid.own, "test": bench.score("test", words, variables)}
   for split, scores in own.items():
     check_finite(scores, f"the swap network, on {split} examples,")

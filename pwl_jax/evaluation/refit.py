@@ -1,7 +1,7 @@
 """Converters fitted once more in closed form, after training.
 
 Training leaves a converter where five losses pull it; a least-squares fit on
-the features of the finished networks, over thousands of images, is sometimes
+the features of the finished networks, over thousands of examples, is sometimes
 better. Every converter is tried alone, and kept where the compositions that
 cross its boundary got better on average.
 """
@@ -47,8 +47,8 @@ def make_refit(
     i for i in range(swapnet.num_units - 1) if swapnet.has_converter(i)
   )
 
-  def reduce(variables, triangles, images, counts):
-    x = normalise(images)
+  def reduce(variables, triangles, inputs, counts):
+    x = normalise(inputs)
     teacher = swapnet.teacher.apply(variables["teacher"], x).features
     student = swapnet.student.apply(variables["student"], x).features
 
@@ -76,8 +76,8 @@ def make_refit(
     if not boundaries:
       return {}
     triangles = {i: jnp.zeros((1 + sum(widths[i]),) * 2) for i in boundaries}
-    for images, _, counts in watch(batches):
-      triangles = run(variables, triangles, images, counts)
+    for inputs, _, counts in watch(batches):
+      triangles = run(variables, triangles, inputs, counts)
     fitted = {}
     for i in boundaries:
       sample = _sample(jnp.asarray(jax.device_get(triangles[i])))

@@ -46,15 +46,15 @@ def make_scorer(
 ) -> Callable[..., dict[str, Score]]:
   """Returns score(variables, batches, statistics) -> composition -> Score.
 
-  `normalise` makes inputs of uint8 images. A batch is divided over the
+  `normalise` makes inputs of raw examples. A batch is divided over the
   devices, and a unit runs once for all compositions that begin alike.
   """
   words = tuple(words)
   has_top5 = swapnet.teacher.num_classes > TOP
 
-  def sums(variables, statistics, images, labels, counts):
+  def sums(variables, statistics, inputs, labels, counts):
     logits = all_logits(
-      swapnet, variables, normalise(images), words, statistics
+      swapnet, variables, normalise(inputs), words, statistics
     )
 
     def of_word(logits):

@@ -15,21 +15,18 @@ def describe(name: str) -> str:
   converters = sum(map(swapnet.has_converter, range(swapnet.num_units - 1)))
   title = (
     f"{name}: {swapnet.num_units} units, {converters} converters, "
-    f"{_input(swapnet.teacher)}, {swapnet.teacher.num_classes} classes"
+    f"{_input(models.get_preset(name))}, {swapnet.teacher.num_classes} classes"
   )
   return "\n".join(
     [title, *(f"  {role} {_sizes(net)}" for role, net in networks.items())]
   )
 
 
-def _input(network: Network) -> str:
+def _input(preset: models.Preset) -> str:
   """What one input is."""
-  sides = "x".join(map(str, network.input_shape))
-  if network.input_dtype == "int32":
-    return f"texts of {sides} tokens"
-  if len(network.input_shape) == 1:
-    return f"sounds of {sides} samples"
-  return f"images {sides}"
+  sides = "x".join(map(str, preset.input_shape))
+  known = {"texts": f"texts of {sides} tokens", "images": f"images {sides}"}
+  return known.get(preset.kind, f"sounds of {sides} samples")
 
 
 def _sizes(network: Network) -> str:

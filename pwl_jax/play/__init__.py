@@ -7,7 +7,7 @@ command     one show: before it, the show itself, and what is written
 interrupts  Ctrl-C and SIGTERM end the show and lose nothing
 session     serves a bundle while it is upgraded, and records all of it
 stream      requests at a steady rate, whether or not they are answered in time
-examples    the test images that are asked about, or noise
+examples    the test examples that are asked about, or noise
 alone       the teacher loaded plainly, in a fresh process, to compare with
 caches      empty ones, for --cold
 timeline    what was recorded, as play.json has it

@@ -1,4 +1,4 @@
-"""Serves a stream of test images while the bundle is upgraded, and shows it.
+"""Serves a stream of test examples while the bundle is upgraded, and shows it.
 
   python -m pwl_jax.play --bundle=runs/digits/bundle --bandwidth=200kB/s
 

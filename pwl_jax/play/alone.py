@@ -49,7 +49,7 @@ def first_answer(
   from pwl_jax.runtime import open_model
 
   manifest = read(bundle)
-  images = np.zeros((batch, *manifest.input.image), np.uint8)
+  raw = np.zeros((batch, *manifest.input.shape), manifest.input.dtype)
   jax.devices()
   began = time.perf_counter()
   with open_model(
@@ -59,7 +59,7 @@ def first_answer(
     batch_sizes=(batch,),
     cache_dir=cache,
   ) as model:
-    model(images)
+    model(raw)
     return time.perf_counter() - began
 
 

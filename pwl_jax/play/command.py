@@ -26,6 +26,7 @@ def play(asked: Asked, interrupts: Interrupts) -> int:
   manifest = read(asked.bundle)
   flags.check_budget(asked.budget, manifest)
   out = writing.place(asked.bundle, asked.out)
+  _note(f"reading the {manifest.input.kind} to ask about ...")
   found = examples.load(manifest, data=asked.data, data_dir=asked.data_dir)
   if found.note:
     _note(found.note)

@@ -40,8 +40,8 @@ def say(found: Mapping[str, Any], recorded: Recorded):
 def table(rungs: Sequence[Mapping[str, Any]], columns: int) -> Table:
   """So much of it as fits.
 
-  "stream" is the share of its images that were right, "measured" that of the
-  test images when the bundle was made.
+  "stream" is the share of its examples that were right, "measured" that of
+  the test examples when the bundle was made.
   """
   cells = [_cells(rung) for rung in rungs]
   widths = {

@@ -75,7 +75,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
   add("--bundle", type=pathlib.Path, required=True, metavar="DIR")
   add("--bandwidth", help="of a slow storage to simulate, such as 20MB/s")
   add("--requests", default="200/s", help="that are due (default: 200/s)")
-  add("--batch", type=int, default=1, help="images of a request (default: 1)")
+  add(
+    "--batch",
+    type=int,
+    default=1,
+    help="examples of a request (default: 1)",
+  )
   add("--threads", type=int, default=2, help="that ask (default: 2)")
   add("--policy", choices=POLICIES, default="better", help="of the upgrade")
   add("--budget", help="of memory for the weights, such as 50MB")

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from rich.cells import cell_len
 from rich.filesize import decimal as size
+from rich.text import Text
 
 from pwl_jax.bundle.manifest import Manifest
 from pwl_jax.play.stream import Answer, Last
@@ -13,6 +15,8 @@ from pwl_jax.runtime.events import Event
 from pwl_jax.runtime.upgrade import Progress
 
 LONGEST_NAME = 24  # Of a class, in columns.
+SHORTEST_TEXT = 8  # Columns; of less nobody knows which text it is.
+MOST_CHARACTERS = 1000  # Of a text that are looked at.
 
 
 class Scene(NamedTuple):
@@ -26,8 +30,8 @@ class Scene(NamedTuple):
   coming: frozenset[str]  # Those of the next composition.
   progress: Progress | None  # Of the upgrade.
   answers: int
-  right: int | None  # Images; None if that is not known.
-  images: int
+  right: int | None  # Examples; None if that is not known.
+  examples: int
   recent: list[Answer]
   last: Last | None
   behind: int  # Requests that are due and not answered.
@@ -37,18 +41,18 @@ class Scene(NamedTuple):
 
 def accuracy_of(manifest: Manifest, word: str) -> str:
   """As it was measured when the bundle was made."""
-  found = manifest.compositions.get(word)
+  found, kind = manifest.compositions.get(word), manifest.input.kind
   if found is None or (found.test is None and found.valid is None):
     return "not measured"
   if found.test is None:
-    return f"{100 * found.valid:.2f} % of held-out images right"
-  return f"{100 * found.test:.2f} % of test images right"
+    return f"{100 * found.valid:.2f} % of held-out {kind} right"
+  return f"{100 * found.test:.2f} % of test {kind} right"
 
 
 def stream(scene: Scene) -> str:
   text = f"{scene.answers:,} answer{'s' if scene.answers != 1 else ''}"
-  if scene.right is not None and scene.images:
-    text += f", {100 * scene.right / scene.images:.1f} % right so far"
+  if scene.right is not None and scene.examples:
+    text += f", {100 * scene.right / scene.examples:.1f} % right so far"
   if scene.failures:
     text += f", {scene.failures:,} failed"
   if scene.behind > 1:
@@ -72,24 +76,37 @@ def memory(scene: Scene) -> str:
   return f"{text}, {size(done)} of {size(total)} loaded"
 
 
-def last_answer(last: Last | None, names: Sequence[str]) -> str | None:
-  """cat (93 %), right; None where classes have no names."""
+def last_answer(
+  last: Last | None, names: Sequence[str], columns: int
+) -> str | None:
+  """Such as `"a fine film": positive (93 %), right`, in a line of so many.
+
+  None where classes have no names. Of the text, what the rest leaves room for;
+  what is no text is not shown.
+  """
   if last is None or len(names) != len(last.logits):
     return None
   logits = np.asarray(last.logits, np.float64)
   odds = np.exp(logits - logits.max())
   best = int(logits.argmax())
-  text = f"{_short(names[best])} ({100 * odds[best] / odds.sum():.0f} %)"
-  if last.label is None:
-    return text
+  answer = f"{_name(names[best])} ({100 * odds[best] / odds.sum():.0f} %)"
   if last.label == best:
-    return f"{text}, right"
-  return f"{text}, but it is {_short(names[last.label])}"
+    answer += ", right"
+  elif last.label is not None:
+    answer += f", but it is {_name(names[last.label])}"
+  room = columns - cell_len(f'"": {answer}')
+  if last.text is None or room < SHORTEST_TEXT:
+    return answer
+  return f'"{_short(last.text, room)}": {answer}'
 
 
-def _short(name: str) -> str:
+def _name(text: str) -> str:
+  return _short(text, LONGEST_NAME)
+
+
+def _short(text: str, columns: int) -> str:
   """In part of one line, whatever it is."""
-  shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-  if len(shown) <= LONGEST_NAME:
-    return shown
-  return f"{shown[: LONGEST_NAME - 1]}…"
+  shown = "".join(c if c.isprintable() else " " for c in text[:MOST_CHARACTERS])
+  line = Text(" ".join(shown.split()))
+  line.truncate(columns, overflow="ellipsis")
+  return line.plain

@@ -21,6 +21,7 @@ from pwl_jax.play.scene import Scene
 
 BAR, SHORTEST_BAR = 32, 6  # Columns of the largest unit.
 BESIDE_BAR = 28  # Columns.
+BESIDE_FACT = len("teacher alone") + 2
 OTHER_LINES = 11
 STYLES = {
   "student": "green",
@@ -67,7 +68,7 @@ def view(
   if scene.manifest.num_units <= rows and bar >= SHORTEST_BAR:
     parts += [_units(scene, bar), Text()]
   facts = Table.grid(padding=(0, 2))
-  for name, value in _facts(scene, alone).items():
+  for name, value in _facts(scene, alone, columns).items():
     facts.add_row(Text(name, style="dim"), Text(value))
   return Group(*parts, facts)
 
@@ -106,7 +107,9 @@ def _units(scene: Scene, longest: int) -> RenderableType:
   return grid
 
 
-def _facts(scene: Scene, alone: float | None) -> Mapping[str, str]:
+def _facts(
+  scene: Scene, alone: float | None, columns: int
+) -> Mapping[str, str]:
   facts = {
     "time": f"{scene.seconds:.1f} s",
     "serving": f"{scene.composition}, "
@@ -115,7 +118,9 @@ def _facts(scene: Scene, alone: float | None) -> Mapping[str, str]:
     "latency": scenes.latency(scene),
     "memory": scenes.memory(scene),
   }
-  answer = scenes.last_answer(scene.last, scene.manifest.class_names)
+  answer = scenes.last_answer(
+    scene.last, scene.manifest.class_names, columns - BESIDE_FACT
+  )
   if answer:
     facts["last answer"] = answer
   if alone is not None:

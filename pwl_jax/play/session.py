@@ -13,7 +13,7 @@ import numpy as np
 
 from pwl_jax.play.examples import Examples
 from pwl_jax.play.scene import Scene
-from pwl_jax.play.stream import Stream
+from pwl_jax.play.stream import Raw, Stream
 from pwl_jax.play.timeline import Recorded, Rung
 from pwl_jax.runtime import Model, errors, open_model, routes
 from pwl_jax.runtime.events import Event
@@ -57,7 +57,7 @@ class Session:
     self._has_labels = examples.labels is not None
     self._stream = Stream(
       self._ask,
-      examples.images,
+      examples.raw,
       examples.labels,
       per_second=per_second,
       batch=batch,
@@ -124,7 +124,7 @@ class Session:
       progress=self._upgrade.progress if self._upgrade else None,
       answers=come,
       right=self._right if self._has_labels else None,
-      images=come * self._batch,
+      examples=come * self._batch,
       recent=self._stream.since(now - RECENT),
       last=self._stream.last,
       behind=max(0, self._stream.due(now) - come - failures),
@@ -132,9 +132,9 @@ class Session:
       events=events,
     )
 
-  def _ask(self, images: np.ndarray) -> tuple[str, np.ndarray]:
+  def _ask(self, raw: Raw) -> tuple[str, np.ndarray]:
     with self._model.pinned() as snapshot:
-      return snapshot.composition, snapshot(images)
+      return snapshot.composition, snapshot(raw)
 
   def _events(self) -> tuple[Event, ...]:
     return tuple(

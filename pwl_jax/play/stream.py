@@ -6,10 +6,12 @@ from then: a model that falls behind cannot hide it by being asked less.
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+Raw = np.ndarray | Sequence[str]  # Examples in the form that is asked about.
 
 
 class Answer(NamedTuple):
@@ -18,33 +20,34 @@ class Answer(NamedTuple):
   due: float
   answered: float
   composition: str  # That it was answered by.
-  right: int | None  # Of its images; None where that is not known.
+  right: int | None  # Of its examples; None where that is not known.
 
 
 class Last(NamedTuple):
-  """One image, as it was answered last."""
+  """One example, as it was answered last."""
 
   logits: np.ndarray  # [classes]
   label: int | None
+  text: str | None = None  # Of it, if it is one.
 
 
 class Stream:
   """Asks from some threads until it is stopped.
 
   Args:
-    ask: images -> (composition, logits); called by all threads.
-    images: those that are asked about, again and again.
-    labels: of the images, or None.
+    ask: raw examples -> (composition, logits); called by all threads.
+    raw: those that are asked about, again and again.
+    labels: of the examples, or None.
     per_second: requests that are due.
-    batch: images of a request.
+    batch: examples of a request.
     threads: requests that can be under way at once.
     clock: now, in seconds.
   """
 
   def __init__(
     self,
-    ask: Callable[[np.ndarray], tuple[str, np.ndarray]],
-    images: np.ndarray,
+    ask: Callable[[Raw], tuple[str, np.ndarray]],
+    raw: Raw,
     labels: np.ndarray | None = None,
     *,
     per_second: float,
@@ -52,7 +55,7 @@ class Stream:
     threads: int,
     clock: Callable[[], float],
   ):
-    self._ask, self._images, self._labels = ask, images, labels
+    self._ask, self._raw, self._labels = ask, raw, labels
     self._per_second, self._batch, self._clock = per_second, batch, clock
     self.answers: list[Answer] = []  # As they come; it only grows.
     self.failures: list[str] = []
@@ -102,12 +105,21 @@ class Stream:
 
   def _answer(self, number: int, due: float) -> Answer:
     first = number * self._batch
-    rows = np.arange(first, first + self._batch) % len(self._images)
-    composition, logits = self._ask(self._images[rows])
+    rows = np.arange(first, first + self._batch) % len(self._raw)
+    asked = _chosen(self._raw, rows)
+    composition, logits = self._ask(asked)
     answered = self._clock()
     right, label = None, None
     if self._labels is not None:
       right = int((logits.argmax(axis=-1) == self._labels[rows]).sum())
       label = int(self._labels[rows[-1]])
-    self.last = Last(logits[-1], label)
+    text = asked[-1] if isinstance(asked[-1], str) else None
+    self.last = Last(logits[-1], label, text)
     return Answer(due, answered, composition, right)
+
+
+def _chosen(raw: Raw, rows: np.ndarray) -> Raw:
+  """Texts as a list of them, which is how a user gives them."""
+  if isinstance(raw, np.ndarray):
+    return raw[rows]
+  return [raw[row] for row in rows]

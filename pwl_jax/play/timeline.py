@@ -66,7 +66,7 @@ def describe(
 
 
 def summary(answers: Sequence[Answer], *, batch: int) -> dict[str, Any]:
-  """Requests, how many images were right, and latencies."""
+  """Requests, how many examples were right, and latencies."""
   right = [a.right for a in answers if a.right is not None]
   milliseconds = [1000 * (a.answered - a.due) for a in answers]
   return {

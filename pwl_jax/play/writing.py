@@ -58,6 +58,7 @@ def describe(
     "bundle": str(bundle),
     "manifest_sha256": digest(bundle),
     "data": data,
+    "kind": manifest.input.kind,
     "device": jax.devices()[0].device_kind,
     "bandwidth": bandwidth,
     "requests_per_s": requests_per_second,

@@ -22,6 +22,7 @@ FREE = (
   "data.data_dir",
   "data.cache_dir",
   "data.workers",
+  "data.tokenizer",
   "imported.path",
   "stages",
   "parallel",

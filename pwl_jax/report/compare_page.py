@@ -84,7 +84,7 @@ def _page(groups: Sequence[Group], pictures) -> str:
     f"{phrases.number_of(len(groups), 'group')}; the runs of a group differ in "
     "the seed alone, or in what changes no result.",
     "Means ± sample standard deviations over runs. Accuracies are those on "
-    "test images where there are some.",
+    "test examples where there are some.",
   ]
   opened = [compare_tables.by_group(groups), compare_tables.differences(groups)]
   opened += [compare_tables.by_run(groups)]

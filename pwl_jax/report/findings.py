@@ -1,7 +1,7 @@
 """What the numbers say, in sentences that are true of any numbers.
 
-Test images are what is reported; held-out images decided on the ladder. Where
-nothing was measured on test images, held-out ones stand in and are named.
+Test examples are what is reported; held-out ones decided on the ladder. Where
+nothing was measured on test examples, held-out ones stand in and are named.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from pwl_jax.method import composition as compositions
 from pwl_jax.report import phrases
 from pwl_jax.report.results import LADDERS, NETWORKS, Results
 
-SPLIT_NAMES = {"test": "test images", "valid": "held-out images"}
+SPLIT_NAMES = {"test": "test examples", "valid": "held-out examples"}
 
 
 class Climb(NamedTuple):
@@ -164,7 +164,7 @@ def sentences(results: Results) -> list[str]:
   if not climb:
     return []
   where = SPLIT_NAMES[shown_split(results)]
-  decided = ", decided on held-out images" if climb.name == "planned" else ""
+  decided = ", decided on held-out examples" if climb.name == "planned" else ""
   found = [
     f"The {climb.name} order loads unit {order_in_words(climb.ladder['order'])}"
     f"{decided}: on {where} accuracy {of_climb(climb)}."

@@ -38,7 +38,8 @@ def picture(results: Results) -> Picture | None:
     title=_title(best, scores, sizes),
     caption=f"Accuracy on {where} against the bytes that a composition holds "
     "in memory, converters included. The line is the best composition for "
-    "every memory, chosen by held-out images." + _where_it_falls(best, scores),
+    "every memory, chosen by held-out examples."
+    + _where_it_falls(best, scores),
     alt="Accuracy of all compositions against the bytes they hold",
     height=lambda width: TOP + HEIGHT + BELOW,
     draw=lambda canvas: _draw(canvas, scores, sizes, best),
@@ -63,8 +64,8 @@ def _where_it_falls(best: Best, scores: Mapping[str, Any]) -> str:
   if not any(after < before for before, after in itertools.pairwise(values)):
     return ""
   return (
-    " Where it falls, the held-out images preferred a composition that the "
-    "test images do not."
+    " Where it falls, the held-out examples preferred a composition that the "
+    "test examples do not."
   )
 
 

@@ -63,7 +63,8 @@ def _header(run: Run) -> str:
     if data.get(split) is not None
   ]
   if data.get("image"):
-    sizes.append("images of " + "×".join(map(str, data["image"])))  # noqa: RUF001
+    told = (data.get(name) for name in ("image", "kind", "sample_rate"))
+    sizes.append(phrases.examples(*told))
   if data.get("classes") is not None:
     sizes.append(phrases.number_of(data["classes"], "class", "classes"))
   if "seed" in results["config"]:
@@ -72,7 +73,7 @@ def _header(run: Run) -> str:
   lines = [", ".join(sizes), ", ".join(facts)]
   if results["compositions"]:
     lines.append(
-      "Accuracies are those on test images; held-out images decided on "
+      "Accuracies are those on test examples; held-out examples decided on "
       "the order of loading and on everything else that was chosen."
     )
   elif results["networks"]:
@@ -92,7 +93,7 @@ def _footer(results: Results, pictures: Sequence[Picture]) -> str:
   if calibration:
     notes.append(
       f"Batch statistics were measured on {calibration['images']:,} training "
-      f"images and kept for {calibration['kept']} of {calibration['tried']} "
+      f"examples and kept for {calibration['kept']} of {calibration['tried']} "
       f"compositions ({phrases.size(calibration['bytes'])})."
     )
   budget = results["budget"]

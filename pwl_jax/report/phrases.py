@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "–"  # noqa: RUF001
@@ -68,6 +68,19 @@ def scaled(count: float | None, names: tuple[str, ...]) -> str:
 
 def whole(count: float | None) -> str:
   return NOTHING if count is None else f"{count:,}"
+
+
+def examples(
+  shape: Sequence[int], kind: str | None = None, sample_rate: int | None = None
+) -> str:
+  """What the examples of a set are; older results do not say their kind."""
+  if kind == "texts":
+    return f"texts of {number_of(shape[0], 'token')}"
+  if kind == "sounds":
+    speed = f" at {whole(sample_rate)} per second" if sample_rate else ""
+    return f"sounds of {number_of(shape[0], 'sample')}{speed}"
+  noun = kind or ("images" if len(shape) == 3 else "inputs")
+  return f"{noun} of {'×'.join(map(whole, shape))}"  # noqa: RUF001
 
 
 def loss(value: float | None) -> str:

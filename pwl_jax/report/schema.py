@@ -56,8 +56,11 @@ PARTS = {
     {
       "name": forms.text,
       "image": listed(forms.whole),
+      "kind": maybe(forms.text),
+      "sample_rate": maybe(forms.whole),
       **dict.fromkeys(("classes", "train", *SPLITS), forms.whole),
-    }
+    },
+    optional=["kind", "sample_rate"],
   ),
   "absent": named(forms.text),
   "stages": named(

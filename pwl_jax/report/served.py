@@ -30,6 +30,7 @@ FORM = fields(
     "bundle": forms.text,
     "manifest_sha256": forms.text,
     "data": forms.text,
+    "kind": forms.text,
     "device": forms.text,
     "bandwidth": maybe(forms.amount),
     "requests_per_s": forms.amount,
@@ -64,7 +65,8 @@ FORM = fields(
         }
       )
     ),
-  }
+  },
+  optional=["kind"],  # There were only images at first.
 )
 
 Served = dict[str, Any]
@@ -155,12 +157,17 @@ def of_run(workdir: pathlib.Path, path: pathlib.Path) -> Served:
 
 
 def shown_accuracy(found: Served) -> str | None:
-  """What all rungs have: measured on test images, or else on held-out ones,
+  """What all rungs have: measured on test examples, or else on held-out ones,
   or else on the stream itself."""
   for name in ("test_accuracy", "valid_accuracy", "accuracy"):
     if all(rung[name] is not None for rung in found["rungs"]):
       return name
   return None
+
+
+def kind(found: Served) -> str:
+  """What it was asked about: images, texts or sounds."""
+  return found.get("kind") or "examples"
 
 
 def first_answer(found: Served) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pwl_jax.report import latency, phrases
+from pwl_jax.report import latency, phrases, served
 from pwl_jax.report.axes import beside, percent_axis, text_width
 from pwl_jax.report.drawing import Canvas, Picture
 from pwl_jax.report.served import Served, first_answer, shown_accuracy
@@ -13,45 +13,47 @@ from pwl_jax.report.theme import BEHIND_TEXT, LIGHT
 
 NAME = "play"
 WHERE = {
-  "test_accuracy": "measured on test images",
-  "valid_accuracy": "measured on held-out images",
-  "accuracy": "of the images it was asked about",
+  "test_accuracy": "measured on test {kind}",
+  "valid_accuracy": "measured on held-out {kind}",
+  "accuracy": "of the {kind} it was asked about",
 }
 ALONE = "teacher alone answers from here"
 LEFT, RIGHT, TOP, HEIGHT, BETWEEN, LOWER, BELOW = 74, 76, 48, 230, 26, 90, 44
 AXIS_NAME = 58  # From the frame: behind "97.25 %" and "0.05 ms".
 LINE = 16  # Of text.
-ENOUGH = 50  # Images, for a share of them to be shown.
+ENOUGH = 50  # Examples, for a share of them to be shown.
 SHORTEST = 1e-3  # Seconds that the axis shows.
 BEYOND = 1.25  # The axis goes on so far after the last thing that happened.
 
 
 def picture(found: Served) -> Picture | None:
   """None where nothing was answered, or it is not known how well."""
-  kind = shown_accuracy(found)
-  if not found["bins"] or kind is None:
+  accuracy, kind = shown_accuracy(found), served.kind(found)
+  if not found["bins"] or accuracy is None:
     return None
   slow = found["bandwidth"]
+  each = phrases.number_of(found["batch"], kind.removesuffix("s"))
   storage = f"a storage of {phrases.size(slow)}/s" if slow else "this storage"
   return Picture(
     name=NAME,
     title=first_answer(found) or "",
-    caption=f"Accuracy of what was served, {WHERE[kind]}, while the teacher "
-    f"was loaded from {storage}, with {found['caches']} caches of compiled "
-    f"programs on {found['device']}. {_of_dots(found)}"
+    caption="Accuracy of what was served, "
+    f"{WHERE[accuracy].format(kind=kind)}, while the teacher was loaded from "
+    f"{storage}, with {found['caches']} caches of compiled programs on "
+    f"{found['device']}. {_of_dots(found)}"
     f"Below, latencies of {found['requests_per_s']:g} requests a second, "
-    f"{phrases.number_of(found['batch'], 'image')} each, from when they "
-    "were due.",
+    f"{each} each, from when they were due.",
     alt="Accuracy and latency against time, while the bundle served "
     + phrases.listed([rung["composition"] for rung in found["rungs"]]),
     height=lambda width: TOP + HEIGHT + BETWEEN + LOWER + BELOW,
-    draw=lambda canvas: _draw(canvas, found, kind),
+    draw=lambda canvas: _draw(canvas, found, accuracy),
   )
 
 
 def _of_dots(found: Served) -> str:
   if found["bins"][0]["accuracy"] is None:
     return ""
+  kind = served.kind(found)
   few = [
     rung["composition"]
     for rung in found["rungs"]
@@ -59,18 +61,18 @@ def _of_dots(found: Served) -> str:
   ]
   without = f"; {phrases.listed(few)} had fewer" if few else ""
   return (
-    f"Dots are the share of {found['data']} images that the composition had "
-    f"answered right so far, from {ENOUGH} images on{without}. "
+    f"Dots are the share of {found['data']} {kind} that the composition had "
+    f"answered right so far, from {ENOUGH} {kind} on{without}. "
   )
 
 
-def _draw(canvas: Canvas, found: Served, kind: str) -> Mapping[str, str]:
+def _draw(canvas: Canvas, found: Served, accuracy: str) -> Mapping[str, str]:
   width = canvas.width - LEFT - RIGHT
   upper = canvas.axes(LEFT, TOP, width, HEIGHT)
   lower = canvas.axes(LEFT, TOP + HEIGHT + BETWEEN, width, LOWER, sharex=upper)
   end = _end(found)
   upper.set_xlim(0, end)
-  notes = _draw_accuracy(upper, found, kind, end)
+  notes = _draw_accuracy(upper, found, accuracy, end)
   latency.draw(lower, found["bins"], end)
   lower.xaxis.set_major_locator(MaxNLocator(nbins=4 if width < 400 else 8))
   lower.xaxis.set_major_formatter(FuncFormatter(lambda x, place: f"{x:g}"))
@@ -112,14 +114,14 @@ def _end(found: Served) -> float:
 
 
 def _draw_accuracy(
-  axes: Axes, found: Served, kind: str, end: float
+  axes: Axes, found: Served, accuracy: str, end: float
 ) -> Mapping[str, str]:
   rungs = found["rungs"]
-  values = [rung[kind] for rung in rungs]
+  values = [rung[accuracy] for rung in rungs]
   # Who is asked first waits until the model is open, and is answered then.
   starts = [found["first_answer_seconds"]]
   starts += [rung["seconds"] for rung in rungs[1:]]
-  dots = [(x, y) for x, y, images in _so_far(found) if images >= ENOUGH]
+  dots = [(x, y) for x, y, count in _so_far(found) if count >= ENOUGH]
   dots = [(x, y) for x, y in dots if x <= end]
   percent_axis(axes, values + [y for _, y in dots])
   axes.step(
@@ -159,17 +161,17 @@ def _draw_accuracy(
 
 
 def _so_far(found: Served) -> Iterator[tuple[float, float, int]]:
-  """When, what share of its images a composition had right by then, of how
+  """When, what share of its examples a composition had right by then, of how
   many."""
   right: dict[str, float] = {}
-  images: dict[str, int] = {}
+  asked: dict[str, int] = {}
   for part in found["bins"]:
     if part["accuracy"] is None:
       continue
     word, count = part["composition"], part["requests"] * found["batch"]
     right[word] = right.get(word, 0.0) + part["accuracy"] * count
-    images[word] = images.get(word, 0) + count
-    yield part["until"], min(1.0, right[word] / images[word]), images[word]
+    asked[word] = asked.get(word, 0) + count
+    yield part["until"], min(1.0, right[word] / asked[word]), asked[word]
 
 
 def _name_rungs(

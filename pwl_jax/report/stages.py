@@ -28,7 +28,7 @@ class Stage(NamedTuple):
   digest: str | None
   steps: int | None
   seconds: float
-  accuracy: float | None  # On held-out images.
+  accuracy: float | None  # On held-out examples.
   loss: float | None
   is_current: bool  # Of the teacher that is there, if it needs one.
 

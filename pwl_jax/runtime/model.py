@@ -38,14 +38,18 @@ class Model:
   def manifest(self) -> Manifest:
     return self._serving.manifest
 
-  def __call__(self, examples: Examples) -> np.ndarray:
+  def __call__(
+    self, examples: Examples, *, sample_rate: int | None = None
+  ) -> np.ndarray:
     """Images, texts or sounds -> float32[b, classes] by what is served now.
 
     Images are uint8[b, h, w, c]; where the networks were trained on images of
     many sizes, they may have other sizes, or be a list of several. Texts are a
-    list of strings; sounds are int16[b, n] or a list of any lengths.
+    list of strings; sounds are int16[b, n], or a list of any lengths, or of
+    numbers from -1 to 1. Where `sample_rate` is given, it has to be that of
+    the bundle: sounds are not resampled.
     """
-    return self._serving.snapshot(examples)
+    return self._serving.snapshot(examples, sample_rate=sample_rate)
 
   @contextlib.contextmanager
   def pinned(self) -> Iterator[Snapshot]:

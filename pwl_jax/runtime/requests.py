@@ -3,9 +3,11 @@
 Images: networks that were trained on images of many sizes cut the middle out
 of each and resize it; the same is done here, one by one, on the host. A batch
 of the size is taken to be cut already. Texts are cut into tokens by the
-tokeniser of the bundle. Sounds are filled up with silence, or cut at the end.
+tokeniser of the bundle. Sounds are filled up with silence, or cut at the end;
+they are not resampled.
 """
 
+import fractions
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,11 +19,23 @@ from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
 Examples = np.ndarray | Sequence[Any]
 
 
-def reader(input: Input) -> Callable[[Examples], np.ndarray]:
-  """Returns read(examples) -> a batch as the first units take it.
+def reader(input: Input) -> Callable[..., np.ndarray]:
+  """Returns read(examples, sample_rate) -> a batch for the first units.
 
-  It raises where a request cannot be made into one.
+  It raises where a request cannot be made into one. `sample_rate` is that of
+  sounds, where it is known, and else None.
   """
+
+  def read(examples: Examples, sample_rate: int | None = None) -> np.ndarray:
+    if sample_rate is not None:
+      _check_rate(sample_rate, input)
+    return as_batch(examples)
+
+  as_batch = _reader(input)
+  return read
+
+
+def _reader(input: Input) -> Callable[[Examples], np.ndarray]:
   if isinstance(input, TextInput):
     from pwl_jax.data.tokens import Tokenizer  # Only texts need the library.
 
@@ -99,6 +113,23 @@ def _of_texts(
   if not texts:
     return np.zeros((0, input.length), np.int32)
   return encode(texts)
+
+
+def _check_rate(given: int, input: Input):
+  if not isinstance(input, SoundInput):
+    raise ValueError(
+      f"sample_rate is {given}, and this bundle takes {input.kind}; leave it "
+      "out"
+    )
+  if given != input.sample_rate:
+    factor = fractions.Fraction(input.sample_rate, 1) / fractions.Fraction(
+      given
+    )
+    raise ValueError(
+      f"the sounds have {given} samples a second, and this bundle takes "
+      f"{input.sample_rate}; resample them, as with scipy.signal.resample_poly("
+      f"sound, {factor.numerator}, {factor.denominator})"
+    )
 
 
 def of_sounds(sounds: Examples, input: SoundInput) -> np.ndarray:

@@ -14,7 +14,7 @@ from pwl_jax.bundle.manifest import Input
 from pwl_jax.runtime.programs import Program
 from pwl_jax.runtime.requests import Examples
 
-LARGEST = 256  # Images at once; more are answered in parts.
+LARGEST = 256  # Examples at once; more are answered in parts.
 
 
 class Step(NamedTuple):
@@ -34,7 +34,7 @@ class Snapshot:
     steps: Sequence[Step],
     *,
     input: Input,
-    read: Callable[[Examples], np.ndarray],
+    read: Callable[[Examples, int | None], np.ndarray],
     device: jax.Device,
     seen: set[int],
   ):
@@ -43,9 +43,11 @@ class Snapshot:
     self._device = device
     self._seen = seen  # Batch sizes; those of a model share them.
 
-  def __call__(self, examples: Examples) -> np.ndarray:
+  def __call__(
+    self, examples: Examples, *, sample_rate: int | None = None
+  ) -> np.ndarray:
     """Images, texts or sounds -> float32[b, classes]; any b."""
-    batch = self._read(examples)
+    batch = self._read(examples, sample_rate)
     answers = [
       self._answer(batch[start : start + LARGEST])
       for start in range(0, max(1, len(batch)), LARGEST)
@@ -84,7 +86,7 @@ class Snapshot:
 
 
 def buckets(count: int) -> set[int]:
-  """The batch sizes in which so many images are answered.
+  """The batch sizes in which so many examples are answered.
 
   Powers of two, the next one above each part of them: few programs serve all.
   """

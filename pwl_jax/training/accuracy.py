@@ -44,16 +44,16 @@ class Batches:
     return self._count
 
   def __iter__(self) -> Iterator[tuple[jax.Array, ...]]:
-    """Images, labels, and 1 for an example or 0 for padding."""
+    """Inputs, labels, and 1 for an example or 0 for padding."""
     return iter(self._put() if self._kept is None else self._kept)
 
   def _put(self):
     batches = itertools.chain(self._mine.batches(self._size), self._nothing())
-    for images, labels in itertools.islice(batches, self._count):
+    for inputs, labels in itertools.islice(batches, self._count):
       counts = np.ones(len(labels), np.float32)
       yield tuple(
         jax.make_array_from_process_local_data(self._apart, self._pad(array))
-        for array in (images, labels, counts)
+        for array in (inputs, labels, counts)
       )
 
   def _nothing(self):
@@ -71,12 +71,12 @@ def make_evaluator(
 ) -> Callable[[Any], dict[str, float]]:
   """Returns evaluate(variables) -> accuracy and loss.
 
-  `logits` answers (variables, uint8 images) with [b, k].
+  `logits` answers (variables, raw inputs) with [b, k].
   """
 
   @jax.jit
-  def sums(variables, images, labels, counts):
-    out = logits(variables, images)
+  def sums(variables, inputs, labels, counts):
+    out = logits(variables, inputs)
     right = (out.argmax(-1) == labels) * counts
     return right.sum(), (hard_loss(out, labels) * counts).sum()
 

@@ -15,7 +15,7 @@ class Job:
   loss_at: Callable[[int], Callable]  # step -> loss, the same object if equal
   init: Callable[[jax.Array, jax.Array, Any], dict]  # -> first variables
   frozen: dict[str, Any]  # Variables that are not trained.
-  logits: Callable[[dict, jax.Array], jax.Array]  # all variables, images
+  logits: Callable[[dict, jax.Array], jax.Array]  # all variables, inputs
   start: Any = None  # What `init` gets beside a key and some inputs.
   trainable: Callable[[dict], Any] | None = None  # params -> tree of booleans
   pairs: bool = False  # Whether a device needs an even number of examples.

@@ -42,7 +42,7 @@ def plain_job(
   return Job(
     name=name,
     loss_at=lambda step: loss,
-    init=lambda key, images, start: {role: start or network.init(key)},
+    init=lambda key, inputs, start: {role: start or network.init(key)},
     start=start,
     frozen={},
     logits=lambda variables, x: network.logits(variables[role], x),
@@ -60,7 +60,7 @@ def kd_job(name: str, swapnet: SwapNet, teacher: Any, **options) -> Job:
   return Job(
     name=name,
     loss_at=lambda step: loss,
-    init=lambda key, images, start: {"student": student.init(key)},
+    init=lambda key, inputs, start: {"student": student.init(key)},
     frozen={"teacher": teacher},
     logits=lambda variables, x: student.logits(variables["student"], x),
   )
@@ -89,10 +89,10 @@ def distill_job(
     **options: of the objective.
   """
 
-  def init(key, images, teacher):
+  def init(key, inputs, teacher):
     variables = swapnet.init(key, teacher=teacher)
     if fit_converters:
-      variables["converters"] = swapnet.fit_converters(variables, images)
+      variables["converters"] = swapnet.fit_converters(variables, inputs)
     del variables["teacher"]
     return variables
 

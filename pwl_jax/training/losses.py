@@ -2,7 +2,7 @@
 
 A loss is a pure function
 
-  loss(params, batch_stats, frozen, images, targets, key) -> total, Outcome
+  loss(params, batch_stats, frozen, inputs, targets, key) -> total, Outcome
 
 where `params` are trained and `frozen` are not, and `targets` are a
 distribution over classes, [b, k].
@@ -35,10 +35,10 @@ def classification_loss(
 ) -> Loss:
   """Cross entropy of one network, whose variables are keyed `role` first."""
 
-  def loss(params, batch_stats, frozen, images, targets, key):
+  def loss(params, batch_stats, frozen, inputs, targets, key):
     del frozen
     variables = merge(params, batch_stats)[role]
-    out = network.apply(variables, images, train=train, key=key)
+    out = network.apply(variables, inputs, train=train, key=key)
     total = jnp.mean(hard_loss(out.logits, targets))
     metrics = {"loss": total, "accuracy": accuracy(out.logits, targets)}
     after = {role: out.batch_stats} if train else batch_stats
@@ -51,9 +51,9 @@ def distillation_loss(swapnet: SwapNet, **options) -> Loss:
   """The objective; `frozen` holds the teacher, `options` are its own."""
   objective = make_objective(swapnet, **options)
 
-  def loss(params, batch_stats, frozen, images, targets, key):
+  def loss(params, batch_stats, frozen, inputs, targets, key):
     teacher = frozen["teacher"]
-    total, found = objective(params, batch_stats, teacher, images, targets, key)
+    total, found = objective(params, batch_stats, teacher, inputs, targets, key)
     metrics = {
       "loss": total,
       "accuracy": accuracy(found.student_logits, targets),

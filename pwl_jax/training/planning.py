@@ -58,8 +58,8 @@ def check(job: Job, recipe: Recipe, session: Session):
   data.check()
   prepare = data.prepare(recipe.label_smoothing)
   jax.eval_shape(
-    lambda images, labels, key: prepare(
-      images, labels, jax.random.split(key, rows), key
+    lambda inputs, labels, key: prepare(
+      inputs, labels, jax.random.split(key, rows), key
     ),
     jax.ShapeDtypeStruct((rows, *data.input.shape), data.input.dtype),
     jax.ShapeDtypeStruct((rows,), "int32"),

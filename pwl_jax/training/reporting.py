@@ -86,15 +86,15 @@ class Reporter:
     self._clock.leave_out(time.perf_counter() - began)
 
   def log(self, step: int, metrics: Mapping[str, float]):
-    """Metrics of a step; images per second are added where known."""
+    """Metrics of a step; examples per second are added where known."""
     if self._silent:
       return
     left = self._clock.left(step, self._num_steps)
     rate = self._clock.rate(step)
     found, speed = dict(metrics), ""
     if rate is not None:
-      found["images_per_s"] = rate * self._batch_size
-      speed = f"{found['images_per_s']:,.0f} images/s"
+      found["examples_per_s"] = rate * self._batch_size
+      speed = f"{found['examples_per_s']:,.0f} examples/s"
     if left is not None:
       speed += f", {format_seconds(left)} left"
     self._write(step, {**found, "seconds": self.seconds})

@@ -133,7 +133,7 @@ def make_held_out_evaluation(job: Job, session: Session) -> Callable:
   """Returns evaluate(variables), on the held-out examples."""
   data = session.data
   measure = make_evaluator(
-    lambda variables, images: job.logits(variables, data.normalise(images)),
+    lambda variables, inputs: job.logits(variables, data.normalise(inputs)),
     session.evaluation(data.dataset.valid),
   )
   return lambda variables: measure(job.frozen | variables)
@@ -167,19 +167,19 @@ def first_state(
   """A function that makes it, and its shapes with where they lie."""
   data, everywhere = session.data, parallel.sharding(session.machine.devices)
 
-  def fresh(key, images, start):
-    variables = job.init(key, data.normalise(images), start)
+  def fresh(key, inputs, start):
+    variables = job.init(key, data.normalise(inputs), start)
     params, batch_stats = split(variables)
     return init_state(params, batch_stats, tx, ema=recipe.ema_decay > 0)
 
   train = data.dataset.train
   rows = epoch_order(len(train), seed=session.seed, epoch=0)
   examples = train.take(np.sort(rows[: recipe.batch_size]))
-  images = examples.sample(recipe.batch_size).inputs
+  inputs = examples.sample(recipe.batch_size).inputs
   key, _ = jax.random.split(jax.random.key(session.seed))
-  shapes = jax.eval_shape(fresh, key, images, job.start)
+  shapes = jax.eval_shape(fresh, key, inputs, job.start)
   make = _compile_fast(fresh, everywhere)
-  return lambda: make(key, images, job.start), placed(shapes, everywhere)
+  return lambda: make(key, inputs, job.start), placed(shapes, everywhere)
 
 
 def _compile_fast(function: Callable, sharding) -> Callable:

@@ -46,14 +46,14 @@ class Data:
   """A set, and how its examples become what a network is fed."""
 
   dataset: Dataset
-  input: Input  # With what images are normalised by.
+  input: Input  # What an example is, and what it is normalised by.
   changes: dict[str, Any]  # Keywords of `augment`, and `mixup_alpha`.
 
   def normalise(self, raw: jax.Array) -> jax.Array:
     return to_network(raw, self.input)
 
   def check(self):
-    """Raises where numbers make no sense, or do not fit the images."""
+    """Raises where numbers make no sense, or do not fit the examples."""
     for name, value in self.changes.items():
       check_range(f"augment.{name}", value, 0)
     if not isinstance(self.input, ImageInput):

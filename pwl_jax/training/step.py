@@ -52,8 +52,8 @@ def make_step(
   Args:
     loss: as in `training.losses`.
     tx: the optimiser.
-    take: (arrays, step, rows) -> images, labels; these rows of a batch.
-    prepare: (images, labels, keys, key) -> images, targets; keys are one per
+    take: (arrays, step, rows) -> inputs, labels; these rows of a batch.
+    prepare: (inputs, labels, keys, key) -> inputs, targets; keys are one per
       example, key is one for all.
     rows_per_device: examples of the batch on each device.
     ema_decay: of the running average of the params, if the state has one.
@@ -65,16 +65,16 @@ def make_step(
       jax.random.fold_in(key, state.step), 3
     )
     rows = device * rows_per_device + jnp.arange(rows_per_device)
-    images, labels = take(arrays, state.step, rows)
+    inputs, labels = take(arrays, state.step, rows)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(example_key, rows)
-    images, targets = prepare(images, labels, keys, batch_key)
+    inputs, targets = prepare(inputs, labels, keys, batch_key)
 
     gradient = jax.value_and_grad(loss, has_aux=True)
     (_, found), grads = gradient(
       state.params,
       state.batch_stats,
       frozen,
-      images,
+      inputs,
       targets,
       jax.random.fold_in(loss_key, device),
     )
