@@ -8,7 +8,10 @@ The argument is `small`, networks that two CPU cores train in minutes, or
 second; each is cut or filled up to one second. Takes 0 to 4 of every speaker
 and digit are what is reported on, 250 recordings, as is usual.
 
-REACHED
+Reached by `small` (701,434 parameters teach 17,466) on these 250, in 11 minutes
+on two CPU cores that had other work too: teacher 99.6 %, student plain 99.2 %,
+student with plain distillation 98.8 %, swap network SSSS 99.2, TSSS 99.2, TTSS
+98.4, TTTS 98.8, TTTT 99.6 %; the worst of all compositions is TSTS, 96.8 %.
 """
 
 from pwl_jax.config import default_config
@@ -30,5 +33,6 @@ def get_config(argument="full"):
     config[name].update(
       epochs=epochs, batch_size=64, warmup_epochs=1.0, clip_norm=1.0
     )
+  config.teacher.epochs = 2 * epochs
   config.distill.epochs = 4 * epochs
   return config

@@ -83,7 +83,7 @@ def test_a_config_builds_and_is_locked(tmp_path, name, arguments):
     config.distill.epoch = 3
   classes = 10
   if name in KINDS:
-    config.data.name = f"arrays:{KINDS[name](tmp_path / 'few.npz', 40)}"
+    config.data.name = f"arrays:{KINDS[name](tmp_path / 'few.npz', 60)}"
     classes = 2
   elif name != "digits":  # The data itself may not be there.
     classes, side = (100, 32) if "cifar100" in str(arguments) else (10, 32)
@@ -141,7 +141,7 @@ def test_two_steps_of_every_stage(
       data_dir=str(photographs), image_size=side, workers=0, valid_share=0.2
     )
   if name in KINDS:
-    config.data.name = f"arrays:{KINDS[name](tmp_path / 'few.npz', 40)}"
+    config.data.name = f"arrays:{KINDS[name](tmp_path / 'few.npz', 60)}"
     config.data.update(tokens=side, seconds=side / 8000)
   config.evaluation_batch = 16
   for section in ("teacher", "student", "distill"):

@@ -122,6 +122,16 @@ def test_networks_of_another_length_are_refused(tmp_path, case, tokenizer):
     write(tmp_path / "bundle", case, TextInput(9, tokenizer))
 
 
+def test_what_the_networks_do_not_know_is_refused(tmp_path, case):
+  many = train_tokenizer([f"a{i} b{i}" for i in range(99)] * 2, vocab_size=80)
+  with pytest.raises(ValueError, match="has 80 tokens, and a network knows 50"):
+    write(tmp_path / "bundle", case, TextInput(12, many))
+  sounds = SwapNet.create(*models.create_pair("tiny_audio"))
+  with pytest.raises(ValueError, match=r"16000, .* of 8000 samples a second"):
+    write(tmp_path / "bundle", Case(sounds), SoundInput(2000, 16000))
+  assert not list(tmp_path.iterdir())
+
+
 def test_noise_has_padding_behind_tokens(tokenizer):
   ids = noise(TextInput(12, tokenizer), 20)
   lengths = (ids != 0).sum(axis=1)

@@ -161,12 +161,17 @@ def _found_classes(name: str, labels: np.ndarray) -> list[str]:
 
 def _divide(whole: Any, share: float, *, in_order: bool = False) -> tuple:
   """This share of a split and the rest, drawn alike every time."""
-  rows = np.random.default_rng(0).permutation(len(whole))
-  cut = round(share * len(whole))
-  parts = rows[:cut], rows[cut:]
   return tuple(
-    whole.take(np.sort(part) if in_order else part) for part in parts
+    whole.take(np.sort(part) if in_order else part)
+    for part in drawn(len(whole), share)
   )
+
+
+def drawn(count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+  """The rows of this share of so many, and those of the rest."""
+  rows = np.random.default_rng(0).permutation(count)
+  cut = round(share * count)
+  return rows[:cut], rows[cut:]
 
 
 def channel_statistics(split: Any) -> tuple[list[float], list[float]]:

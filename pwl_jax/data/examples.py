@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl_jax.data.dataset import TEST_SHARE, label_range
+from pwl_jax.data.dataset import TEST_SHARE, drawn, label_range
 from pwl_jax.data.prepared import check_train_split, import_tfds, open_source
 from pwl_jax.data.records import damaged, features_of, read_each
 
@@ -46,8 +46,7 @@ def with_test(
 def a_fifth(count: int) -> np.ndarray:
   """bool[count], for sets without a test split; drawn alike every time."""
   chosen = np.zeros(count, bool)
-  order = np.random.default_rng(0).permutation(count)
-  chosen[order[: round(TEST_SHARE * count)]] = True
+  chosen[drawn(count, TEST_SHARE)[0]] = True
   return chosen
 
 

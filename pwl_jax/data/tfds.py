@@ -18,6 +18,7 @@ from pwl_jax.data import views
 from pwl_jax.data.ahead import available_cpus
 from pwl_jax.data.cache import load_or_make
 from pwl_jax.data.dataset import Dataset, Split, make_dataset
+from pwl_jax.data.examples import TEST_SPLITS
 from pwl_jax.data.prepared import (
   check_train_split,
   open_builder,
@@ -28,7 +29,6 @@ from pwl_jax.data.records import Records
 from pwl_jax.data.stream import Stream
 from pwl_jax.method.checks import check_choice
 
-TEST_SPLITS = ("test", "validation")
 STREAM = ("auto", "yes", "no")
 MEMORY_LIMIT = 4 * 2**30  # Bytes of decoded images.
 CHUNK = 500

@@ -7,12 +7,22 @@ import jax
 from jax import export
 
 from pwl_jax.bundle import valid
-from pwl_jax.bundle.parts import RESIZES, Composition, ImageInput, Input
+from pwl_jax.bundle.parts import (
+  RESIZES,
+  Composition,
+  ImageInput,
+  Input,
+  SoundInput,
+  TextInput,
+)
+from pwl_jax.data.tokens import Tokenizer
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.method import composition as compositions_of
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
+from pwl_jax.models.audio import sample_rate
+from pwl_jax.models.embedding import vocab_size
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")  # That jax exports programs for.
 
@@ -76,6 +86,10 @@ def _check_input(swapnet: SwapNet, input: Input):
     raise ValueError(
       f"input is of {tuple(input.shape)}, but the networks take {expected}"
     )
+  if isinstance(input, TextInput):
+    _check_tokens(swapnet, input)
+  if isinstance(input, SoundInput):
+    _check_rate(swapnet, input)
   if not isinstance(input, ImageInput):
     return
   check_choice("resize", input.resize, RESIZES)
@@ -91,6 +105,27 @@ def _check_input(swapnet: SwapNet, input: Input):
       f"input.deviation is {tuple(input.deviation)}, and images are divided by "
       "it; it has to be above 0"
     )
+
+
+def _check_tokens(swapnet: SwapNet, input: TextInput):
+  tokens = Tokenizer(input.tokenizer, input.length).vocab_size
+  for role in (swapnet.teacher, swapnet.student):
+    known = vocab_size(role)
+    if known is not None and known < tokens:
+      raise ValueError(
+        f"input.tokenizer has {tokens:,} tokens, and a network knows "
+        f"{known:,}; give the one that they were trained with"
+      )
+
+
+def _check_rate(swapnet: SwapNet, input: SoundInput):
+  for role in (swapnet.teacher, swapnet.student):
+    rate = sample_rate(role)
+    if rate not in (None, input.sample_rate):
+      raise ValueError(
+        f"input.sample_rate is {input.sample_rate}, and a network makes its "
+        f"spectrograms of {rate} samples a second; give that"
+      )
 
 
 def _check_class_names(swapnet: SwapNet, class_names: Sequence[str]):

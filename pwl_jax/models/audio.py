@@ -22,6 +22,7 @@ import numpy as np
 from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice, check_range
+from pwl_jax.method.network import Network
 from pwl_jax.models.resnet import resnet
 from pwl_jax.models.vit import vit
 
@@ -145,6 +146,12 @@ class WithFrontEnd(nn.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, samples] -> what the unit makes of [b, frames, mels, 1]."""
     return self.unit(self.front_end(x), train=train)
+
+
+def sample_rate(network: Network) -> int | None:
+  """What its spectrograms are made of; None where there are none."""
+  front_end = getattr(network.units[0], "front_end", None)
+  return front_end and front_end.sample_rate
 
 
 def with_front_end(
