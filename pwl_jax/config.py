@@ -36,6 +36,7 @@ def default_config() -> ConfigDict:
   # or one that is learnt on the training split.
   data.tokenizer = ""
   data.seconds = 1.0  # Of a sound.
+  data.sample_rate = 0  # Of sounds that do not tell it.
   # Per channel, of pixels in [0, 1]; () measures them on the training split.
   data.mean = ()
   data.deviation = ()
@@ -46,12 +47,12 @@ def default_config() -> ConfigDict:
   augment.rotate = 15.0  # Degrees either way.
   augment.cutout = 0  # Side of a square.
   # Of sounds; what is for another kind of data changes nothing.
-  augment.shift = 800  # Samples earlier or later.
+  augment.shift = 0.1  # Seconds earlier or later.
   augment.gain = 6.0  # Decibels either way.
   augment.frequency_masks = 1  # Bands that are taken out,
   augment.frequency_mask = 0.15  # each of at most this share.
   augment.time_masks = 1  # Stretches that are silenced,
-  augment.time_mask = 800  # each of at most so many samples.
+  augment.time_mask = 0.1  # each of at most so many seconds.
   augment.mixup_alpha = 0.0
 
   config.model = model = ConfigDict()

@@ -16,7 +16,7 @@ from pwl_jax.context import Context
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
-from pwl_jax.data.tokenizer_files import keep_tokenizer, tokenizer_for
+from pwl_jax.data.tokenizer_files import keep_tokenizer
 from pwl_jax.evaluation.examine import Options
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
@@ -28,9 +28,10 @@ from pwl_jax.pipeline import (
   show_results,
   stages_left,
 )
-from pwl_jax.teachers import make_networks
+from pwl_jax.teachers import Networks, make_networks, tokenizer_for
 from pwl_jax.training import distributed, kinds
 from pwl_jax.training.interruption import Request, listening
+from pwl_jax.training.parallel import Devices
 from pwl_jax.training.recipe import Recipe
 from pwl_jax.training.session import Data, Machine, Session
 from pwl_jax.training.trees import write_json
@@ -47,7 +48,7 @@ def run(config: ConfigDict, workdir: pathlib.Path):
       if distributed.is_first():
         stack.enter_context(workdirs.locked(workdir))
         write_json(workdir / "config.json", context.fields)
-      keep_tokenizer(workdir, context.session.data.input)
+        keep_tokenizer(workdir, context.session.data.input)
     distributed.check_alike(
       "configs or data", str(workdirs.read_by(READ, context.fields))
     )
@@ -63,49 +64,11 @@ def make_context(
   config: ConfigDict, workdir: pathlib.Path, console: Console, request: Request
 ) -> Context:
   """Loads the data and builds the networks."""
-  check_choice("dtype", config.model.dtype, DTYPES)
-  check_choice("imported.trains", config.imported.trains, kinds.TRAINS)
-  options = config.data.to_dict()
-  name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
-  options["tokenizer"] = tokenizer_for(
-    options["tokenizer"], config.imported.path
-  )
-  dataset = load_dataset(name, **options)
+  data = _data(config)
   devices = sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
-  networks = make_networks(
-    config.model.preset,
-    teacher_path=config.imported.path,
-    num_classes=dataset.num_classes,
-    input=dataset.input,
-    dtype=DTYPES[config.model.dtype],
-    sync=config.model.sync_batch_norm,
-    seed=config.seed,
-    devices=devices,
-  )
-  if isinstance(dataset.input, TextInput) and (
-    config.imported.path and not options["tokenizer"]
-  ):
-    raise ValueError(
-      f"{config.imported.path} has no tokeniser beside it, and learnt another "
-      "one's numbers; name its own as config.data.tokenizer"
-    )
-  if config.imported.trains == "nothing" and (
-    networks.start is None or networks.has_new_head
-  ):
-    raise ValueError(
-      'imported.trains is "nothing", but '
-      + (
-        "its head is new" if networks.has_new_head else "imported.path is empty"
-      )
-      + '; use "head" or "all"'
-    )
-  input = dataset.input
-  if isinstance(input, ImageInput):
-    if not (mean or deviation):
-      mean, deviation = channel_statistics(dataset.train)
-    input = input._replace(mean=tuple(mean), deviation=tuple(deviation))
+  networks = _networks(config, data, devices)
   fields = config.to_dict()
-  fields["data"]["fingerprint"] = dataset.fingerprint
+  fields["data"]["fingerprint"] = data.dataset.fingerprint
   fields["imported"]["digest"] = networks.digest
   evaluation = config.evaluation.to_dict()
   budget = evaluation.pop("memory_budget")
@@ -113,7 +76,7 @@ def make_context(
   return Context(
     workdir=workdir,
     session=Session(
-      data=Data(dataset, input, changes_for(input, config.augment.to_dict())),
+      data=data,
       machine=Machine(devices, **machine),
       seed=config.seed,
       console=console,
@@ -137,3 +100,48 @@ def make_context(
     export_platforms=tuple(config.export.platforms),
     fields=workdirs.flat(fields),
   )
+
+
+def _data(config: ConfigDict) -> Data:
+  """The set, what its examples are, and how they are changed at random."""
+  options = config.data.to_dict()
+  name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
+  tokenizer = tokenizer_for(options.pop("tokenizer"), config.imported.path)
+  dataset = load_dataset(name, tokenizer=tokenizer, **options)
+  input = dataset.input
+  if isinstance(input, TextInput) and config.imported.path and not tokenizer:
+    raise ValueError(
+      f"{config.imported.path} has no tokeniser beside it, and learnt another "
+      "one's numbers; name its own as config.data.tokenizer"
+    )
+  if isinstance(input, ImageInput):
+    if not (mean or deviation):
+      mean, deviation = channel_statistics(dataset.train)
+    input = input._replace(mean=tuple(mean), deviation=tuple(deviation))
+  return Data(dataset, input, changes_for(input, config.augment.to_dict()))
+
+
+def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
+  check_choice("dtype", config.model.dtype, DTYPES)
+  check_choice("imported.trains", config.imported.trains, kinds.TRAINS)
+  networks = make_networks(
+    config.model.preset,
+    teacher_path=config.imported.path,
+    num_classes=data.dataset.num_classes,
+    input=data.input,
+    dtype=DTYPES[config.model.dtype],
+    sync=config.model.sync_batch_norm,
+    seed=config.seed,
+    devices=devices,
+  )
+  if config.imported.trains == "nothing" and (
+    networks.start is None or networks.has_new_head
+  ):
+    raise ValueError(
+      'imported.trains is "nothing", but '
+      + (
+        "its head is new" if networks.has_new_head else "imported.path is empty"
+      )
+      + '; use "head" or "all"'
+    )
+  return networks

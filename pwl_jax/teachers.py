@@ -7,9 +7,11 @@ import jax
 
 from pwl_jax import models
 from pwl_jax.bundle.parts import Input, SoundInput, TextInput
+from pwl_jax.data.tokenizer_files import read_tokenizer, tokenizer_in
+from pwl_jax.data.tokens import Tokenizer
 from pwl_jax.interop import load_network, with_classes
 from pwl_jax.method.network import Network
-from pwl_jax.models.embedding import vocab_size
+from pwl_jax.models.embedding import vocabulary
 from pwl_jax.models.layers import Dtype
 from pwl_jax.models.sync import with_sync_axis
 from pwl_jax.training.artefacts import (
@@ -77,7 +79,8 @@ def make_networks(
         input_shape=input.shape,
         dtype=dtype,
       )
-      _check_fits(path, teacher, student)
+      _check_kind(path, teacher, student)
+      _check_tokens(path, teacher, student)
     loaded = digest(start)
     teacher, start, has_new_head = with_classes(
       teacher, start, num_classes, jax.random.key(seed)
@@ -87,32 +90,58 @@ def make_networks(
   return Networks(teacher, student, start, has_new_head, loaded)
 
 
+def tokenizer_for(path: str, teacher_path: str) -> str:
+  """That of a path, or else that which lies beside a teacher that exists.
+
+  Of a foreign checkpoint it is in the same folder; a teacher of ours shares
+  that of its workdir. "" where there is none.
+  """
+  if path:
+    return read_tokenizer(path)
+  if not teacher_path:
+    return ""
+  teacher = pathlib.Path(teacher_path)
+  is_inside = is_complete(teacher) or teacher.is_file()
+  return tokenizer_in(teacher.parent if is_inside else teacher)
+
+
 def _sizes(input: Input) -> dict[str, Any]:
   """What a network has to know of its data."""
   sizes: dict[str, Any] = {"input_shape": input.shape}
   if isinstance(input, TextInput):
-    from pwl_jax.data.tokens import Tokenizer  # Only texts need the library.
-
     sizes["vocab_size"] = Tokenizer(input.tokenizer, input.length).vocab_size
   if isinstance(input, SoundInput):
     sizes["sample_rate"] = input.sample_rate
   return sizes
 
 
-def _check_fits(path: pathlib.Path, teacher: Network, student: Network):
+def _check_kind(path: pathlib.Path, teacher: Network, student: Network):
   """Raises where a foreign teacher is fed something else than the data."""
   if teacher.input_dtype != student.input_dtype:
-    kinds = {"int32": "texts"}
+    told = [
+      "texts" if network.input_dtype == "int32" else "no texts"
+      for network in (teacher, student)
+    ]
     raise ValueError(
-      f"{path} is a network of {kinds.get(teacher.input_dtype, 'images')}, and "
-      f"the data are {kinds.get(student.input_dtype, 'no texts')}; use other "
-      "data, or another teacher"
+      f"{path} is a network of {told[0]}, and the data are {told[1]}; use "
+      "other data, or another teacher"
     )
-  known, needed = map(vocab_size, (teacher, student))
-  if known is not None and known < needed:
+
+
+def _check_tokens(path: pathlib.Path, teacher: Network, student: Network):
+  known, needed = map(vocabulary, (teacher, student))
+  if known is None or needed is None:
+    return
+  if known.size < needed.size:
     raise ValueError(
-      f"{path} knows {known:,} tokens, and the tokeniser has {needed:,}; set "
-      "config.data.tokenizer to the one it was trained with"
+      f"{path} knows {known.size:,} tokens, and the tokeniser has "
+      f"{needed.size:,}; set config.data.tokenizer to the one it was trained "
+      "with"
+    )
+  if known.pad_id != needed.pad_id:
+    raise ValueError(
+      f"{path} takes token {known.pad_id} for padding, and here it is "
+      f"{needed.pad_id}; only networks with that are read"
     )
 
 

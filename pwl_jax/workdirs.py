@@ -14,6 +14,7 @@ from typing import Any
 from pwl_jax.training.trees import write_json
 
 CONFIG = "config.json"
+NOTES = {"data.fingerprint": " (of the examples, or of what made tokens)"}
 TEACHER = "teacher.digest"  # Which teacher a student learned from.
 # What every stage reads, by field or by section.
 COMMON = (
@@ -66,7 +67,8 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
   if found is None:
     return
   differing = [
-    f"{name}: {found.get(name)!r} there, {fields.get(name)!r} now"
+    f"{name}{NOTES.get(name, '')}: {found.get(name)!r} there, "
+    f"{fields.get(name)!r} now"
     for name in sorted(found.keys() | fields.keys())
     if found.get(name) != fields.get(name)
     and not (name == TEACHER and name not in fields)

@@ -79,7 +79,7 @@ def test_paths_of_this_machine_stay_here(context, monkeypatch):
   )
   context.swapnet = None
   context.session = types.SimpleNamespace(
-    data=types.SimpleNamespace(dataset=dataset, mean=(0,), deviation=(1,))
+    data=types.SimpleNamespace(dataset=dataset, input=None)
   )
   context.fields = {
     "data.name": "digits",

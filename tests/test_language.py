@@ -146,6 +146,7 @@ def test_older_spellings_are_read(tmp_path):
     ("bert", {"pad_token_id": None}, "pad_token_id None"),
     ("bert", {"pad_token_id": 100}, "pad_id 100 is not in"),
     ("bert", {"architectures": ["BertForMaskedLM"]}, "BertForMaskedLM.*only"),
+    ("bert", {"problem_type": "regression"}, "'regression'; only classifiers"),
     ("distilbert", {"dim": ...}, "lacks 'dim'"),
     ("bert", {"num_attention_heads": 5}, "5 heads cannot share"),
     ("distilbert", {"n_layers": 3}, r"layer\.2\..*found no such tensor"),

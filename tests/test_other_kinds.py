@@ -9,7 +9,6 @@ import pytest
 from pwl_jax import models, stages
 from pwl_jax.bundle.parts import SoundInput, TextInput
 from pwl_jax.config import default_config
-from pwl_jax.data.dataset import Split, make_dataset
 from pwl_jax.report.results import read
 from pwl_jax.runtime import open_model
 from pwl_jax.training.artefacts import load_result
@@ -87,25 +86,26 @@ def test_a_language_model_of_others(tmp_path, monkeypatch):
   (teacher / "vocab.txt").write_text("\n".join([*words, *map(str, range(99))]))
   with pytest.raises(ValueError, match=r"knows 100 tokens.* has 106"):
     stages.run(config, tmp_path / "more")
+  (teacher / "vocab.txt").write_text("\n".join(words))
+  rewritten = (teacher / "config.json").read_text()
+  rewritten = rewritten.replace('"pad_token_id": 0', '"pad_token_id": 1')
+  (teacher / "config.json").write_text(rewritten)
+  with pytest.raises(ValueError, match="takes token 1 for padding"):
+    stages.run(config, tmp_path / "padded")
 
 
-def test_sounds_from_samples_to_answers(tmp_path, monkeypatch):
+def test_sounds_from_samples_to_answers(tmp_path):
   rng = np.random.default_rng(0)
   labels = np.arange(90, dtype=np.int32) % 3
   times = np.arange(2000) / 8000
   pitch = 300 * 2.0 ** labels[:, None]
   waves = 8000 * np.sin(2 * np.pi * pitch * times)
   waves += rng.normal(scale=500, size=waves.shape)
-  split = Split(waves.astype(np.int16), labels)
-  monkeypatch.setattr(
-    stages,
-    "load_dataset",
-    lambda name, **options: make_dataset(
-      name, split, input=SoundInput(2000, 8000)
-    ),
-  )
+  waves = waves.astype(np.int16)
+  path = tmp_path / "waves.npz"
+  np.savez(path, x=waves, y=labels, sample_rate=8000)
   config = short(default_config())
-  config.data.name = "sounds"
+  config.data.update(name=f"arrays:{path}", seconds=0.25)
   config.model.preset = "tiny_audio"
   stages.run(config, tmp_path / "run")
   with open_model(
@@ -114,9 +114,9 @@ def test_sounds_from_samples_to_answers(tmp_path, monkeypatch):
     assert model.manifest.input == SoundInput(2000, 8000)
     model.upgrade().wait()
     with pytest.raises(ValueError, match="16000 samples a second"):
-      model(split.inputs, sample_rate=16000)
+      model(waves, sample_rate=16000)
     silence = np.zeros(700, np.int16)
-    logits = model([split.inputs[0], silence, np.zeros(0, np.int16)])
+    logits = model([waves[0], silence, np.zeros(0, np.int16)])
     assert logits.shape == (3, 3) and np.isfinite(logits).all()
-    with pytest.raises(ValueError, match="one channel"):
+    with pytest.raises(ValueError, match="give int16"):
       model(np.zeros((1, 2000), np.int64))

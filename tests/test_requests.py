@@ -1,8 +1,11 @@
 """What a request may bring: pixels of the size, or of any that is cut to it."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.signal
 from PIL import Image
 
 from pwl_jax.bundle.parts import ImageInput, SoundInput
@@ -99,6 +102,11 @@ def test_sounds_are_filled_up_or_cut():
     [np.zeros((2, 4), np.int16)],
     [np.zeros(4, np.int32)],
     [np.array([0.0, np.nan])],
+    [np.array([0.0, 2.1])],
+    [np.float32(0.1), np.float32(0.2)],
+    np.zeros((9, 2), np.int16),  # One sound of two channels.
+    np.zeros((9, 1), np.int16),
+    None,
   ],
 )
 def test_what_is_no_sound_is_refused(sounds):
@@ -109,10 +117,26 @@ def test_what_is_no_sound_is_refused(sounds):
 def test_sounds_of_another_sample_rate_are_refused():
   read, sound = reader(SoundInput(5, 8000)), [np.ones(3, np.int16)]
   np.testing.assert_array_equal(read(sound, 8000), read(sound))
-  with pytest.raises(ValueError, match=r"44100 .* 8000; .*\(sound, 80, 441\)"):
+  with pytest.raises(ValueError, match=r"44100 .* 8000; .* 80, 441\)"):
     read(sound, 44100)
+  for rate in (0, -1, float("nan"), float("inf"), "8000", [8000]):
+    with pytest.raises(ValueError, match="sample_rate is"):
+      read(sound, rate)
   with pytest.raises(ValueError, match="takes images; leave it"):
     reader(taken())(drawn(1, 16, 16, 3), 8000)
+
+
+def test_what_is_resampled_as_advised_stays_as_loud():
+  """What the message for another sample rate says."""
+  wave = np.sin(np.arange(1600) / 20)
+  sound = np.round(30000 * wave).astype(np.int16)
+  with pytest.raises(ValueError, match="resample_poly") as caught:
+    reader(SoundInput(800, 8000))([sound], 16000)
+  advice = re.search(r"scipy\.(.*\))", str(caught.value))[1]
+  resampled = eval(advice, {"signal": scipy.signal, "sound": sound})
+  (row,) = of_sounds([resampled], SoundInput(800, 8000))
+  middle = slice(100, 700)  # Ends ring.
+  np.testing.assert_allclose(row[middle], sound[::2][middle], rtol=0, atol=300)
 
 
 def test_a_model_whose_networks_saw_many_sizes(tmp_path):

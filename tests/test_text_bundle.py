@@ -87,8 +87,13 @@ def test_every_composition_answers_texts(bundle, case, tokenizer, tmp_path):
   "texts,message",
   [
     ("a film", "is one text; give a list"),
+    (np.float32(3), "give whole numbers"),
+    (None, "None is no text"),
+    (np.full((1, 12), 50, np.int64), "from 0 to 50, .* knows 0 to"),
+    (np.full((1, 12), 2**32, np.int64), "from 0 to 4294967296"),
+    (np.full((1, 12), -1), "go from -1 to 0"),
     (["a film", 7], "7 is no text"),
-    (np.zeros((2, 5), np.int32), r"give \[b, 12\]"),
+    (np.zeros((2, 5), np.int32), r"whole numbers, \[b, 12\]"),
   ],
 )
 def test_what_is_no_text_is_refused(bundle, tmp_path, texts, message):

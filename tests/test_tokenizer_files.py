@@ -5,12 +5,10 @@ import json
 import pytest
 
 from pwl_jax.bundle.parts import TextInput
-from pwl_jax.data.tokenizer_files import (
-  keep_tokenizer,
-  read_tokenizer,
-  tokenizer_for,
-)
+from pwl_jax.data.tokenizer_files import keep_tokenizer, read_tokenizer
 from pwl_jax.data.tokens import Tokenizer, train_tokenizer
+from pwl_jax.teachers import tokenizer_for
+from pwl_jax.training import artefacts
 
 TEXTS = ["a fine film", "a dull film", "fine, fine"]
 BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "fine", "film", "##s", ".")
@@ -33,8 +31,12 @@ def test_what_a_run_leaves_is_what_another_one_reads(tmp_path, learnt):
   keep_tokenizer(tmp_path, TextInput(8, learnt))
   for path in (tmp_path, tmp_path / "tokenizer.json"):
     assert read_tokenizer(path) == learnt
-  (tmp_path / "teacher").mkdir()
-  assert tokenizer_for("", str(tmp_path / "teacher")) == learnt
+  teacher = tmp_path / "teacher"
+  teacher.mkdir()
+  assert tokenizer_for("", str(teacher)) == ""  # Of something else.
+  for name in (artefacts.RESULT, artefacts.VARIABLES):
+    (teacher / name).touch()
+  assert tokenizer_for("", str(teacher)) == learnt
 
 
 def test_one_that_is_named_comes_before_that_of_the_teacher(tmp_path, learnt):
@@ -55,6 +57,14 @@ def test_the_words_of_bert(tmp_path, lowercase, first):
     [2, 3, 0, 0, 0, 0],
     [2, 4, 4, 4, 4, 3],  # Cut in front of [SEP].
   ]
+
+
+def test_numbers_may_have_gaps(tmp_path):
+  """A token that is written twice has the last of its numbers."""
+  (tmp_path / "vocab.txt").write_text("\n".join([*BERT, "a", "fine"]))
+  tokenizer = Tokenizer(read_tokenizer(tmp_path), 6)
+  assert tokenizer.vocab_size == len(BERT) + 2
+  assert tokenizer.encode(["fine"]).max() < tokenizer.vocab_size
 
 
 def test_files_that_are_none_say_what_to_give(tmp_path):

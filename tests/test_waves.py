@@ -13,6 +13,8 @@ from tests import real_sets
 from tests.toy_texts_and_waves import WAVE, label, write_set
 
 FEATURES = {"audio": WAVE, "label": label(2)}
+WHOLE = np.random.default_rng(0).integers(-9, 9, (40, 300), np.int16)
+NUMBERS = np.arange(40) % 2
 
 
 def recording(audio, number=0, **others):
@@ -99,7 +101,7 @@ def test_a_test_split_of_the_set_goes_before_takes(tmp_path):
 
 def test_the_sample_rate_is_that_of_the_set(tmp_path, monkeypatch):
   write_set(tmp_path, {"train": recordings(5)}, FEATURES)
-  with pytest.raises(ValueError, match=r"does not tell.*give sample_rate"):
+  with pytest.raises(ValueError, match=r"does not tell.*data.sample_rate"):
     load(tmp_path, sample_rate=None)
   monkeypatch.setitem(waves.SAMPLE_RATES, "toy", 4000)
   found = load(tmp_path, sample_rate=None)
@@ -181,8 +183,7 @@ def test_the_real_spoken_digits():
 
 
 def test_arrays_of_sounds(tmp_path):
-  path, rng = tmp_path / "a.npz", np.random.default_rng(0)
-  x, y = rng.integers(-9, 9, (40, 300), np.int16), np.arange(40) % 2
+  path, x, y = tmp_path / "a.npz", WHOLE, NUMBERS
   np.savez(path, x=x, y=y, sample_rate=100)
   for seconds, samples in ((2.0, 200), (4.0, 400)):
     dataset = load_dataset(f"arrays:{path}", seconds=seconds)
@@ -193,12 +194,49 @@ def test_arrays_of_sounds(tmp_path):
       assert {wave[:200].tobytes() for wave in split.inputs} <= whole
       assert not split.inputs[:, 300:].any()
   for rate, message in (
-    (None, "found none; save it with .* sample_rate=8000"),
-    (np.array([8000]), "found int64"),
-    (8000.5, "found float64 8000.5"),
-    (0, "found int64 0"),
+    (None, r"a.npz does not tell .* set config.data.sample_rate"),
+    (np.array([8000]), r"is int64 \[8000\]; save it as one"),
+    (8000.5, "is float64 8000.5; save it as one"),
+    (0, "does not tell"),
   ):
     given = {} if rate is None else {"sample_rate": rate}
     np.savez(path, x=x, y=y, **given)
     with pytest.raises(ValueError, match=message):
       load_dataset(f"arrays:{path}")
+
+
+@pytest.mark.parametrize(
+  "changes,message",
+  [
+    ({"x": WHOLE / 32768}, r"int16 \[n, samples\], got float64.*32767"),
+    ({"x": WHOLE[..., None]}, r"got int16 \[40, 300, 1\]"),
+    ({"x": WHOLE[:, :0]}, r"got int16 \[40, 0\]"),
+    ({"x_test": WHOLE[..., None], "y_test": NUMBERS}, r"\[40, 300, 1\]"),
+  ],
+)
+def test_arrays_that_are_no_sounds_are_refused(tmp_path, changes, message):
+  arrays = {"x": WHOLE, "y": NUMBERS, "sample_rate": 100} | changes
+  np.savez(tmp_path / "a.npz", **arrays)
+  with pytest.raises(ValueError, match=message):
+    load_dataset(f"arrays:{tmp_path / 'a.npz'}")
+
+
+def test_arrays_that_do_not_tell_their_rate(tmp_path):
+  np.savez(tmp_path / "a.npz", x=WHOLE, y=NUMBERS)
+  name = f"arrays:{tmp_path / 'a.npz'}"
+  dataset = load_dataset(name, sample_rate=100, seconds=2)
+  assert dataset.input == SoundInput(200, 100)
+  for seconds in (float("nan"), -1.0, 1e-9):
+    with pytest.raises(ValueError, match="seconds"):
+      load_dataset(name, sample_rate=100, seconds=seconds)
+
+
+def test_a_set_that_is_described_by_code_needs_its_version(monkeypatch):
+  """As without TensorFlow, which such code asks for."""
+
+  def missing(name, data_dir):
+    raise ModuleNotFoundError("No module named 'tensorflow'")
+
+  monkeypatch.setattr("tensorflow_datasets.builder", missing)
+  with pytest.raises(ValueError, match=r"'spoken_digit'.*with its version"):
+    load_dataset("tfds:spoken_digit")

@@ -13,6 +13,7 @@ import numpy as np
 from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
 from pwl_jax.data import audio_changes, augment
 from pwl_jax.data.augment import mixup, normalise
+from pwl_jax.method.checks import check_range
 
 # The random changes that there are to each kind of input.
 CHANGES = {
@@ -23,6 +24,7 @@ CHANGES = {
   ),
   "texts": (),
 }
+LASTING = {"shift", "time_mask"}  # In seconds, until the rate is known.
 _AUGMENT = {"images": augment.augment, "sounds": audio_changes.augment}
 
 
@@ -49,7 +51,18 @@ def noise(input: Input, count: int, seed: int = 0) -> np.ndarray:
 
 def changes_for(input: Input, given: Mapping[str, Any]) -> dict[str, Any]:
   """Of all random changes that are asked for, those of this kind of input."""
-  return {name: given[name] for name in CHANGES[input.kind] if name in given}
+  found = {name: given[name] for name in CHANGES[input.kind] if name in given}
+  if isinstance(input, SoundInput):
+    for name in LASTING & found.keys():
+      found[name] = _samples(name, found[name], input)
+  return found
+
+
+def _samples(name: str, seconds: float, input: SoundInput) -> int:
+  """Of a change that lasts so long."""
+  length = input.samples / input.sample_rate
+  check_range(f"augment.{name}, in seconds,", seconds, 0, length)
+  return round(seconds * input.sample_rate)
 
 
 def make_prepare(

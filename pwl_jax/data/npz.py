@@ -10,8 +10,9 @@ import numpy as np
 from pwl_jax.data.examples import Labelled
 
 ADVICE = (
-  "save it with numpy.savez(path, x=images, y=labels), or with "
-  "x=numpy.array(texts) of a list of str"
+  "save it with numpy.savez(path, x=images, y=labels), with "
+  "x=numpy.array(texts) of a list of str, or with x=sounds, int16 "
+  "[n, samples], and sample_rate=8000"
 )
 
 
@@ -27,9 +28,10 @@ class Npz(NamedTuple):
   def kind(self) -> str:
     """What the examples are: "images", "texts" or "sounds"."""
     x = self.train.examples
-    if x.dtype.kind == "U":
+    if x.dtype.kind in "US":
       return "texts"
-    return "sounds" if x.dtype == np.int16 and x.ndim == 2 else "images"
+    is_sound = x.ndim == 2 or "sample_rate" in self.others
+    return "sounds" if is_sound else "images"
 
 
 def read_npz(path: str | pathlib.Path) -> Npz:

@@ -18,6 +18,12 @@ def open_builder(name: str, data_dir: str | None):
   where = data_dir or tfds.core.constants.DATA_DIR
   try:
     builder = tfds.builder(name, data_dir=data_dir or None)
+  except ImportError as error:  # Of what describes it, such as TensorFlow.
+    raise ValueError(
+      f"TFDS describes {name!r} by code that needs what is not installed "
+      f"({error}); give the name with its version, such as "
+      "spoken_digit:1.0.9, to have it read from its files alone"
+    ) from error
   except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
     reason = str(error).splitlines()[0]
     raise ValueError(f"no TFDS set {name!r} in {where}: {reason}") from error

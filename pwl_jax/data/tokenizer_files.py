@@ -16,11 +16,6 @@ ADVICE = (
 )
 
 
-def tokenizer_for(path: str, network: str) -> str:
-  """Of its path, or else of a network that exists; "" where there is none."""
-  return read_tokenizer(path) if path else tokenizer_of(network)
-
-
 def keep_tokenizer(workdir: pathlib.Path, input: Input):
   """Leaves that of texts in a workdir, for other runs and other tools."""
   if isinstance(input, TextInput):
@@ -48,19 +43,10 @@ def read_tokenizer(path: str | pathlib.Path) -> str:
     ) from error
 
 
-def tokenizer_of(network: str | pathlib.Path) -> str:
-  """That which lies beside the weights of a network; "" if there is none.
-
-  Of a foreign checkpoint it is in the same folder; the stages of a workdir,
-  such as its teacher, share one in the workdir.
-  """
-  if not network:
-    return ""
-  path = pathlib.Path(network)
-  for folder in (path, path.parent):
-    if folder.is_dir() and (found := _in_folder(folder)):
-      return read_tokenizer(found)
-  return ""
+def tokenizer_in(folder: pathlib.Path) -> str:
+  """That which lies in a folder; "" if there is none."""
+  found = _in_folder(folder) if folder.is_dir() else None
+  return read_tokenizer(found) if found else ""
 
 
 def _in_folder(folder: pathlib.Path) -> pathlib.Path | None:

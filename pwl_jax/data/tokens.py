@@ -98,6 +98,7 @@ class Tokenizer:
       raise ValueError(
         f"this is not the text of a tokenizer.json: {error}"
       ) from error
+    tokenizer.no_padding()
     start = tokenizer.token_to_id(START)
     empty = tokenizer.encode("").ids
     if tokenizer.token_to_id(PAD) != 0 or not empty or empty[0] != start:
@@ -107,7 +108,6 @@ class Tokenizer:
         f"number {PAD} as 0 and to start every text with {START}, as one of "
         "train_tokenizer does"
       )
-    tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     tokenizer.encode_special_tokens = True  # As the ordinary text they are.
     self._tokenizer = tokenizer
@@ -115,7 +115,8 @@ class Tokenizer:
 
   @property
   def vocab_size(self) -> int:
-    return self._tokenizer.get_vocab_size()
+    """One more than the highest number; some of those below may be free."""
+    return max(self._tokenizer.get_vocab().values()) + 1
 
   def encode(self, texts: Sequence[str]) -> np.ndarray:
     """n strings -> int32[n, max_length], with 0 behind the last token."""

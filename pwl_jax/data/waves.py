@@ -47,7 +47,7 @@ def load_waves(
   *,
   data_dir: str | None = None,
   seconds: float = 1.0,
-  sample_rate: int | None = None,
+  sample_rate: int = 0,
   train_split: str = "train",
 ) -> Waves:
   """A prepared set, such as "spoken_digit:1.0.9".
@@ -56,13 +56,15 @@ def load_waves(
     name: of the set; with its version it is read from its files alone.
     data_dir: where TFDS sets lie; TFDS's own default if None.
     seconds: the length of each waveform.
-    sample_rate: of the recordings, where the set does not tell.
+    sample_rate: of the recordings, where the set does not tell; 0 if it does.
     train_split: to train on.
   """
-  builder = _open(name, data_dir)
-  rate = _sample_rate(builder, sample_rate)
-  samples = _samples(seconds, rate)
+  builder = open_builder(name, data_dir)
   audio = _audio_key(builder)
+  told = getattr(builder.info.features[audio], "sample_rate", None)
+  told = told or SAMPLE_RATES.get(builder.name)
+  rate = _rate(builder.name, told, sample_rate)
+  samples = _samples(seconds, rate)
 
   def parse(features):
     names = features[FILENAME].bytes_list.value if FILENAME in features else ()
@@ -79,30 +81,17 @@ def load_waves(
   return Waves(*parts, tuple(names), rate)
 
 
-def _open(name: str, data_dir: str | None):
-  try:
-    return open_builder(name, data_dir)
-  except ImportError as error:
-    raise ValueError(
-      f"TFDS describes {name!r} by code that needs TensorFlow; give the name "
-      "with its version, such as spoken_digit:1.0.9, to have it read from its "
-      "files alone"
-    ) from error
-
-
-def _sample_rate(builder, given: int | None) -> int:
-  features = builder.info.features
-  told = getattr(features[_audio_key(builder)], "sample_rate", None)
-  told = told or SAMPLE_RATES.get(builder.name)
+def _rate(name: str, told: int | None, given: int) -> int:
+  """What a set tells of the sample rate, or else what is given; 0 for none."""
   if given and told and given != told:
     raise ValueError(
-      f"{builder.name} is recorded at {told} Hz, and {given} were asked for; "
-      "leave sample_rate out, recordings are not resampled"
+      f"{name} is recorded at {told} Hz, and {given} were asked for; "
+      "recordings are not resampled: set config.data.sample_rate to 0"
     )
   if not (given or told):
     raise ValueError(
-      f"{builder.name} does not tell how many samples a second has; give "
-      "sample_rate, such as 16000"
+      f"{name} does not tell how many samples a second has; set "
+      "config.data.sample_rate, such as 16000"
     )
   return given or told
 
@@ -139,28 +128,41 @@ def _waves(parsed: Labelled) -> Labelled:
   return parsed._replace(examples=np.stack([w for w, _ in parsed.examples]))
 
 
-def wave_arrays(found: Npz, *, seconds: float = 1.0) -> Waves:
-  """Of an .npz whose x is int16[n, samples], and that has a sample_rate."""
-  rate = found.others.get("sample_rate")
-  if rate is None or rate.shape or rate.dtype.kind not in "iu" or rate < 1:
-    told = "none" if rate is None else f"{rate.dtype} {rate.tolist()}"
+def wave_arrays(
+  found: Npz, *, seconds: float = 1.0, sample_rate: int = 0
+) -> Waves:
+  """Of an .npz whose x is int16[n, samples], with a sample_rate if it tells."""
+  told = found.others.get("sample_rate")
+  if told is not None and (told.shape or told.dtype.kind not in "iu"):
     raise ValueError(
-      f"{found.path} has sounds and needs their sample_rate, one whole number, "
-      f"found {told}; save it with numpy.savez(path, x=sounds, y=labels, "
-      "sample_rate=8000)"
+      f"the sample_rate of {found.path} is {told.dtype} {told.tolist()}; save "
+      "it as one whole number, such as 8000"
     )
-  samples = _samples(seconds, int(rate))
+  rate = _rate(
+    str(found.path), None if told is None else int(told), sample_rate
+  )
+  samples = _samples(seconds, rate)
+  parts = [part for part in (found.train, found.test) if part is not None]
+  fitted = [
+    part._replace(examples=_all_fitted(found.path, part.examples, samples))
+    for part in parts
+  ]
+  return Waves(*with_test(*fitted), None, rate)
 
-  def fitted(part):
-    waves = part.examples[:, :samples]
-    missing = samples - waves.shape[1]
-    return part._replace(examples=np.pad(waves, ((0, 0), (0, missing))))
 
-  parts = [fitted(p) for p in (found.train, found.test) if p is not None]
-  return Waves(*with_test(*parts), None, int(rate))
+def _all_fitted(path, waves: np.ndarray, samples: int) -> np.ndarray:
+  if waves.dtype != np.int16 or waves.ndim != 2 or not waves.shape[1]:
+    raise ValueError(
+      f"{path}: sounds are int16 [n, samples], got {waves.dtype} "
+      f"{list(waves.shape)}; numbers from -1 to 1 become so with "
+      "(32767 * sounds).round().astype(numpy.int16)"
+    )
+  missing = max(0, samples - waves.shape[1])
+  return np.pad(waves[:, :samples], ((0, 0), (0, missing)))
 
 
 def _samples(seconds: float, sample_rate: int) -> int:
+  check_range("data.seconds", seconds, 0)
   samples = round(seconds * sample_rate)
   check_range(f"seconds times a sample rate of {sample_rate}", samples, 1)
   return samples

@@ -22,7 +22,7 @@ from pwl_jax.method import composition as compositions_of
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.audio import sample_rate
-from pwl_jax.models.embedding import vocab_size
+from pwl_jax.models.embedding import vocabulary
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")  # That jax exports programs for.
 
@@ -110,11 +110,11 @@ def _check_input(swapnet: SwapNet, input: Input):
 def _check_tokens(swapnet: SwapNet, input: TextInput):
   tokens = Tokenizer(input.tokenizer, input.length).vocab_size
   for role in (swapnet.teacher, swapnet.student):
-    known = vocab_size(role)
-    if known is not None and known < tokens:
+    known = vocabulary(role)
+    if known is not None and known.size < tokens:
       raise ValueError(
         f"input.tokenizer has {tokens:,} tokens, and a network knows "
-        f"{known:,}; give the one that they were trained with"
+        f"{known.size:,}; give the one that they were trained with"
       )
 
 

@@ -137,6 +137,12 @@ def build_text(
 
 def _check_architecture(config: ForeignConfig, dialect: Dialect):
   """Raises for the same encoder with another head, or with none."""
+  problem = config.get("problem_type", None)
+  if problem not in (None, "single_label_classification"):
+    raise ValueError(
+      f"problem_type is {problem!r}; only classifiers with one class per text "
+      "are read, single_label_classification"
+    )
   found = config.get("architectures", None)
   if found is not None and found != [dialect.architecture]:
     raise ValueError(

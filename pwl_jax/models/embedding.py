@@ -48,10 +48,9 @@ class Vocabulary:
       )
 
 
-def vocab_size(network: Network) -> int | None:
-  """How many different tokens it takes; None if it takes none."""
-  vocabulary = getattr(network.units[0], "vocabulary", None)
-  return vocabulary and vocabulary.size
+def vocabulary(network: Network) -> Vocabulary | None:
+  """What tokens it takes; None if it takes none."""
+  return getattr(network.units[0], "vocabulary", None)
 
 
 class Embed(nn.Module):

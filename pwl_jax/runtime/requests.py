@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
+from pwl_jax.method.checks import check_range
 
 Examples = np.ndarray | Sequence[Any]
+LOUDEST = 2.0  # Of sounds from -1 to 1: what was resampled goes beyond.
+MOST_CHANNELS = 2  # More columns than these are samples.
 
 
 def reader(input: Input) -> Callable[..., np.ndarray]:
@@ -40,7 +43,12 @@ def _reader(input: Input) -> Callable[[Examples], np.ndarray]:
     from pwl_jax.data.tokens import Tokenizer  # Only texts need the library.
 
     tokenizer = Tokenizer(input.tokenizer, input.length)
-    return functools.partial(_of_texts, input=input, encode=tokenizer.encode)
+    return functools.partial(
+      _of_texts,
+      input=input,
+      encode=tokenizer.encode,
+      vocab_size=tokenizer.vocab_size,
+    )
   kinds = {ImageInput: of_images, SoundInput: of_sounds}
   return functools.partial(kinds[type(input)], input=input)
 
@@ -96,49 +104,69 @@ def _of_texts(
   texts: Examples,
   input: TextInput,
   encode: Callable[[Sequence[str]], np.ndarray],
+  vocab_size: int,
 ) -> np.ndarray:
-  """A list of texts, or the tokens of some, int32[b, length]."""
-  if isinstance(texts, np.ndarray) and texts.dtype.kind in "iu":
-    if texts.ndim != 2 or texts.shape[1] != input.length:
-      raise ValueError(
-        f"tokens are {list(texts.shape)}; give [b, {input.length}], or texts"
-      )
-    return texts.astype(np.int32)
+  """A list of texts, or the tokens of some, int[b, length]."""
   if isinstance(texts, str):
     raise ValueError(f"{texts[:40]!r} is one text; give a list of them")
-  texts = list(texts)
+  if not isinstance(texts, list | tuple):
+    texts = np.asarray(texts)
+    if texts.dtype.kind not in "UO":
+      return _as_tokens(texts, input, vocab_size)
+  texts = np.ravel(texts).tolist() if isinstance(texts, np.ndarray) else texts
   for text in texts:
     if not isinstance(text, str):
-      raise ValueError(f"{text!r} is no text; give a list of strings")
+      shown = repr(text)[:40]
+      raise ValueError(f"{shown} is no text; give a list of strings")
   if not texts:
     return np.zeros((0, input.length), np.int32)
   return encode(texts)
 
 
-def _check_rate(given: int, input: Input):
+def _as_tokens(
+  tokens: np.ndarray, input: TextInput, vocab_size: int
+) -> np.ndarray:
+  fits = tokens.ndim == 2 and tokens.shape[1] == input.length
+  if not fits or tokens.dtype.kind not in "iu":
+    raise ValueError(
+      f"tokens are {tokens.dtype}{list(tokens.shape)}; give whole numbers, "
+      f"[b, {input.length}], or a list of texts"
+    )
+  low, high = tokens.min(initial=0), tokens.max(initial=0)
+  if low < 0 or high >= vocab_size:
+    raise ValueError(
+      f"tokens go from {low} to {high}, and this bundle knows 0 to "
+      f"{vocab_size - 1}"
+    )
+  return tokens.astype(np.int32)
+
+
+def _check_rate(given: float, input: Input):
   if not isinstance(input, SoundInput):
     raise ValueError(
       f"sample_rate is {given}, and this bundle takes {input.kind}; leave it "
       "out"
     )
+  check_range("sample_rate", given, 1)
   if given != input.sample_rate:
-    factor = fractions.Fraction(input.sample_rate, 1) / fractions.Fraction(
-      given
-    )
+    factor = fractions.Fraction(input.sample_rate) / fractions.Fraction(given)
+    up, down = factor.limit_denominator(100_000).as_integer_ratio()
     raise ValueError(
       f"the sounds have {given} samples a second, and this bundle takes "
-      f"{input.sample_rate}; resample them, as with scipy.signal.resample_poly("
-      f"sound, {factor.numerator}, {factor.denominator})"
+      f"{input.sample_rate}; resample them, int16 for example as "
+      f"scipy.signal.resample_poly(sound / 32768, {up}, {down})"
     )
 
 
 def of_sounds(sounds: Examples, input: SoundInput) -> np.ndarray:
   """int16[b, n], or floats from -1 to 1, or a list of sounds of any length."""
-  if isinstance(sounds, np.ndarray) and sounds.ndim != 2:
-    raise ValueError(
-      f"sounds are {sounds.dtype}{list(sounds.shape)}; give [b, samples], or a "
-      "list of sounds of any length"
-    )
+  if not isinstance(sounds, list | tuple):
+    sounds = np.asarray(sounds)
+    if sounds.ndim != 2 or 0 < sounds.shape[1] <= MOST_CHANNELS < len(sounds):
+      raise ValueError(
+        f"sounds are {sounds.dtype}{list(sounds.shape)}; give one channel of "
+        "each, [b, samples], or a list of sounds of any length"
+      )
   batch = np.zeros((len(sounds), input.samples), np.int16)
   for row, sound in zip(batch, sounds, strict=True):
     samples = _as_int16(np.asarray(sound))[: input.samples]
@@ -147,11 +175,17 @@ def of_sounds(sounds: Examples, input: SoundInput) -> np.ndarray:
 
 
 def _as_int16(sound: np.ndarray) -> np.ndarray:
-  if sound.ndim == 1 and sound.dtype == np.int16:
+  what = f"a sound is {sound.dtype}{list(sound.shape)}"
+  if sound.ndim != 1:
+    raise ValueError(f"{what}; give one channel, [samples]")
+  if sound.dtype == np.int16:
     return sound
-  if sound.ndim == 1 and sound.dtype.kind == "f" and np.isfinite(sound).all():
-    return np.round(np.clip(sound, -1, 1) * (2**15 - 1)).astype(np.int16)
-  raise ValueError(
-    f"a sound is {sound.dtype}{list(sound.shape)}; give one channel, int16, or "
-    "numbers from -1 to 1"
-  )
+  if sound.dtype.kind != "f":
+    raise ValueError(f"{what}; give int16, or numbers from -1 to 1")
+  loudest = np.abs(sound).max(initial=0)
+  if not loudest <= LOUDEST:  # A NaN is not either.
+    raise ValueError(
+      f"{what}, up to {loudest:.6g}; give numbers from -1 to 1, or samples as "
+      "int16"
+    )
+  return np.round(np.clip(sound, -1, 1) * (2**15 - 1)).astype(np.int16)
