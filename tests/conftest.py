@@ -1,6 +1,8 @@
 """Settings of all tests, and the swap networks that they share."""
 
+import gc
 import os
+import pathlib
 
 # Before jax is imported: one CPU as eight devices, for what runs on several.
 # And XLA's CPU backend of jaxlib 0.11 and 0.12 makes NaN of
@@ -29,6 +31,21 @@ jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_compilation_cache_dir", ".pytest_cache/programs")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+# A process may have 65,530 on Linux, a compiled program takes several, and
+# XLA crashes where there are no more.
+MOST_MAPPINGS = 30_000
+
+
+@pytest.fixture(autouse=True)
+def enough_mappings():
+  """Lets go of what was compiled, before there is too much of it."""
+  yield
+  maps = pathlib.Path("/proc/self/maps")
+  if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
