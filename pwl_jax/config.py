@@ -98,4 +98,12 @@ def default_config() -> ConfigDict:
   config.export = export = ConfigDict()
   export.format = "orbax"  # Or "safetensors", a file per unit.
   export.platforms = ("cpu", "cuda", "tpu")  # That the programs run on.
+  # What the units are stored in, and so served: float32, bfloat16, int8 or
+  # int4; or one for each unit, such as "int8,int8,float32".
+  export.student = "float32"
+  export.teacher = "float32"
+  # Training examples to choose the scales of int8 and int4 on; 0 rounds every
+  # kernel by itself.
+  export.fit_examples = 0
+  export.directory = ""  # Of the bundle; "" is bundle/ in the workdir.
   return config.lock()

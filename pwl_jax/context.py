@@ -28,4 +28,7 @@ class Context:
   memory_budget: int  # Bytes; 0 for none.
   export_format: str
   export_platforms: tuple[str, ...]
+  export_precisions: tuple[str, str]  # Of student and teacher, as given.
+  export_fit_examples: int  # To choose scales on; 0 for none.
+  export_directory: str  # "" for the workdir's own.
   fields: Mapping[str, Any]  # Of the config, by dotted names; and of the data.

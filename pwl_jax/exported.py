@@ -9,9 +9,10 @@ stays until the new one is whole.
 import functools
 import pathlib
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from pwl_jax import evaluated, trained, workdirs
 from pwl_jax.bundle import manifest as manifests
@@ -20,13 +21,26 @@ from pwl_jax.bundle.manifest import Composition
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.context import Context
+from pwl_jax.data.batches import epoch_order
 from pwl_jax.evaluation import improvements
-from pwl_jax.evaluation.progress import passed_on
+from pwl_jax.evaluation.bench import Bench
+from pwl_jax.evaluation.examine import SPLITS
+from pwl_jax.evaluation.progress import make_watch, passed_on
+from pwl_jax.evaluation.rounded import measure_rounded
 from pwl_jax.exporting.checks import check_platforms
-from pwl_jax.method.checks import check_choice
+from pwl_jax.exporting.precision import (
+  Precisions,
+  as_served,
+  bytes_of,
+  of_texts,
+  with_scales,
+)
+from pwl_jax.method.checks import check_choice, check_range
+from pwl_jax.method.composition import ROLES, TEACHER
 from pwl_jax.report.results import read
 from pwl_jax.training import distributed
 from pwl_jax.training.artefacts import load_result
+from pwl_jax.training.parallel import replicate
 from pwl_jax.training.session import Session
 
 NAME = "export"
@@ -37,13 +51,13 @@ OF = "made_of"  # In the config of a bundle.
 # Paths of the machine it was made on, which say nothing on another one.
 LOCAL = (
   *("data.data_dir", "data.cache_dir", "data.tokenizer"),
-  "imported.path",
+  *("imported.path", "export.directory"),
 )
 
 
 def is_current(context: Context, name: str) -> bool:
   """Whether it was written from exactly what is there, and all of it is."""
-  directory = context.workdir / BUNDLE
+  directory = place(context)
   try:
     found = manifests.read(directory)
   except (OSError, ValueError):
@@ -64,13 +78,26 @@ def _identity(context: Context) -> dict[str, Any]:
   }
 
 
+def place(context: Context) -> pathlib.Path:
+  """Of the bundle."""
+  if context.export_directory:
+    return pathlib.Path(context.export_directory)
+  return context.workdir / BUNDLE
+
+
+def precisions_of(context: Context) -> Precisions:
+  return of_texts(*context.export_precisions, context.swapnet.num_units)
+
+
 def check(context: Context, name: str, before: Collection[str]):
   check_choice("export.format", context.export_format, manifests.STORES)
   try:
     check_platforms(context.export_platforms)
   except ValueError as error:
     raise ValueError(f"config.export.platforms: {error}") from None
-  ours.check(context.workdir / BUNDLE)
+  precisions_of(context)
+  check_range("export.fit_examples", context.export_fit_examples, 0)
+  ours.check(place(context))
   there = {*trained.current(context), *before}
   if evaluated.is_current(context, evaluated.NAME):
     there.add(evaluated.NAME)
@@ -92,7 +119,7 @@ def plan(context: Context, name: str) -> str:
 
 
 def run(context: Context, name: str):
-  directory = context.workdir / BUNDLE
+  directory = place(context)
   variables = {
     **trained.variables(context, "teacher"),
     **trained.variables(context, "distill"),
@@ -102,10 +129,74 @@ def run(context: Context, name: str):
     context.swapnet,
     context.session.machine.devices,
   )
+  precisions = _fitted(context, variables, precisions_of(context))
+  measured = _measured(context, variables, found, precisions)
   with distributed.together():
     if distributed.is_first():
-      _write(context, directory, variables, found)
+      _write(context, directory, variables, found, precisions, measured)
   context.session.say(f"{name}: {directory}")
+
+
+def _fitted(
+  context: Context, variables: dict[str, Any], precisions: Precisions
+) -> Precisions:
+  """With scales that keep what the layers give, if there are to be some."""
+  count, data = context.export_fit_examples, context.session.data
+  if not count or precisions.is_exact:
+    return precisions
+  train = data.dataset.train
+  rows = epoch_order(len(train), seed=context.session.seed, epoch=0)[:count]
+  sample = train.take(np.sort(rows)).sample(count)
+  context.session.say(f"{NAME}: scales, on {len(sample)} examples")
+  inputs = np.asarray(data.normalise(sample.inputs))
+  return with_scales(context.swapnet, variables, precisions, inputs)
+
+
+class Measured(NamedTuple):
+  """Of what is served."""
+
+  compositions: dict[str, Composition]
+  ladder: Sequence[str]
+
+
+def _measured(
+  context: Context,
+  variables: dict[str, Any],
+  found: improvements.Improvements,
+  precisions: Precisions,
+) -> Measured:
+  """As it was evaluated; measured again where units are rounded."""
+  results = read(evaluated.results_path(context))
+  words = list(results["compositions"])
+  if precisions.is_exact:
+    accuracies = [
+      {word: results["compositions"][word][split]["top1"] for word in words}
+      for split in SPLITS
+    ]
+    ladder = results["ladders"]["planned"]["rungs"]
+  else:
+    session = context.session
+    served = as_served(variables, precisions)
+    rounded = measure_rounded(
+      Bench(
+        context.swapnet,
+        session,
+        make_watch(NAME, session.console, session.request),
+      ),
+      words,
+      replicate(served, session.machine.devices),
+      found,
+      bytes_of(variables, ROLES[TEACHER], precisions),
+    )
+    accuracies, ladder = [rounded.valid, rounded.test], rounded.ladder.rungs
+  calibrated = {word: word in found.calibrated for word in words}
+  compositions = {
+    word: Composition(
+      0, *(split[word] for split in accuracies), calibrated[word]
+    )
+    for word in words
+  }
+  return Measured(compositions, ladder)
 
 
 def _write(
@@ -113,8 +204,9 @@ def _write(
   directory: pathlib.Path,
   variables: dict[str, Any],
   found: improvements.Improvements,
+  precisions: Precisions,
+  measured: Measured,
 ):
-  measured = read(evaluated.results_path(context))
   session, data = context.session, context.session.data
   write_bundle(
     directory,
@@ -123,16 +215,9 @@ def _write(
     improvements=found,
     input=data.input,
     class_names=data.dataset.class_names,
-    compositions={
-      word: Composition(
-        composition["bytes"],
-        composition["valid"]["top1"],
-        composition["test"]["top1"],
-        composition["calibrated"],
-      )
-      for word, composition in measured["compositions"].items()
-    },
-    ladder=measured["ladders"]["planned"]["rungs"],
+    compositions=measured.compositions,
+    ladder=measured.ladder,
+    precisions=precisions,
     config={
       **{n: v for n, v in context.fields.items() if n not in LOCAL},
       OF: _identity(context),

@@ -108,7 +108,7 @@ def show_results(context: Context):
     missing.append(evaluated.NAME)  # Whatever is new, it measures.
   bundle = None
   if exported.is_current(context, exported.NAME):
-    bundle = context.workdir / exported.BUNDLE
+    bundle = exported.place(context)
   console.print(
     overview.of_next_steps(context.workdir, missing, bundle), soft_wrap=True
   )

@@ -98,6 +98,9 @@ def make_context(
     memory_budget=budget,
     export_format=config.export.format,
     export_platforms=tuple(config.export.platforms),
+    export_precisions=(config.export.student, config.export.teacher),
+    export_fit_examples=config.export.fit_examples,
+    export_directory=config.export.directory,
     fields=workdirs.flat(fields),
   )
 

@@ -30,7 +30,7 @@ COMMON = (
 # what lies there has a fingerprint of its own.
 FREE = (
   *("data.data_dir", "data.cache_dir", "data.workers", "data.tokenizer"),
-  "imported.path",
+  *("imported.path", "export.directory"),
 )
 
 

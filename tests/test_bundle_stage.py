@@ -26,7 +26,13 @@ def context(tmp_path_factory, tmp_path, monkeypatch):
 
   rewritten(copy, made_of_this)
   return types.SimpleNamespace(
-    workdir=tmp_path, export_format="orbax", export_platforms=("cpu", "tpu")
+    workdir=tmp_path,
+    swapnet=types.SimpleNamespace(num_units=3),
+    export_format="orbax",
+    export_platforms=("cpu", "tpu"),
+    export_precisions=("float32", "int8,int8,float32"),
+    export_fit_examples=0,
+    export_directory="",
   )
 
 
@@ -48,6 +54,9 @@ def test_only_a_whole_bundle_is_done(context, fault):
   [
     (dict(export_format="zip"), r"export\.format 'zip'"),
     (dict(export_platforms=("tpu",)), r"config\.export\.platforms.*'cpu'"),
+    (dict(export_precisions=("int3", "int8")), "precision of the student"),
+    (dict(export_precisions=("int8", "int8,int4")), "teacher has 3 units"),
+    (dict(export_fit_examples=-1), r"export\.fit_examples is -1"),
     (dict(export_platforms=tuple("cpu")), r"config\.export\.platforms.*'c'"),
   ],
 )
@@ -71,13 +80,9 @@ def test_paths_of_this_machine_stay_here(context, monkeypatch):
   monkeypatch.setattr(
     exported, "write_bundle", lambda directory, **options: given.update(options)
   )
-  measured = {"compositions": {}, "ladders": {"planned": {"rungs": []}}}
-  monkeypatch.setattr(exported.evaluated, "results_path", lambda context: None)
-  monkeypatch.setattr(exported, "read", lambda path: measured)
   dataset = types.SimpleNamespace(
     input_shape=(2, 2, 1), class_names=(), train=np.zeros(3)
   )
-  context.swapnet = None
   context.session = types.SimpleNamespace(
     data=types.SimpleNamespace(dataset=dataset, input=None)
   )
@@ -86,6 +91,8 @@ def test_paths_of_this_machine_stay_here(context, monkeypatch):
     "data.data_dir": "/home/ada/data",
     "data.cache_dir": "/home/ada/cache",
     "imported.path": "/home/ada/teacher",
+    "export.directory": "/home/ada/bundle",
   }
-  exported._write(context, context.workdir, {}, None)
+  measured = exported.Measured({}, [])
+  exported._write(context, context.workdir, {}, None, None, measured)
   assert given["config"] == {"data.name": "digits", exported.OF: IDENTITY}

@@ -25,6 +25,12 @@ from pwl_jax.exporting.pieces import (
   network_pieces,
   served_variables,
 )
+from pwl_jax.exporting.precision import (
+  Precisions,
+  as_served,
+  as_trained,
+  stored,
+)
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 
@@ -40,6 +46,7 @@ def write_bundle(
   compositions: Mapping[str, Composition],
   ladder: Sequence[str],
   config: Mapping[str, Any],
+  precisions: Precisions | None = None,
   store: str = "orbax",
   platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
   watch: Callable[[Sequence[Any]], Iterable[Any]] = iter,
@@ -61,6 +68,7 @@ def write_bundle(
     ladder: compositions from the student to the teacher, one unit changed
       per rung.
     config: what it was made with, to be shown, in what JSON has.
+    precisions: of the units; by default they are stored as they are.
     store: "orbax" or "safetensors".
     platforms: that the programs are to run on, this machine's among them.
     watch: passes on what is to be done, and sees how far it is.
@@ -80,7 +88,14 @@ def write_bundle(
   config = as_json(config)
   variables = served_variables(swapnet, variables, improvements)
   pieces, binaries = _made(
-    swapnet, variables, improvements, input, store, platforms, watch
+    swapnet,
+    variables,
+    improvements,
+    input,
+    precisions or as_trained(swapnet.num_units),
+    store,
+    platforms,
+    watch,
   )
   manifest = describe(
     num_units=swapnet.num_units,
@@ -106,6 +121,7 @@ def _made(
   variables: Mapping[str, Any],
   improvements: Improvements,
   input: Input,
+  precisions: Precisions,
   store: str,
   platforms: Sequence[str],
   watch: Callable[[Sequence[Any]], Iterable[Any]],
@@ -114,7 +130,10 @@ def _made(
   served, converters, exact = with_affine_converters(
     swapnet, variables["converters"]
   )
-  pieces = network_pieces(served, {**variables, "converters": converters})
+  pieces = stored(
+    network_pieces(served, {**variables, "converters": converters}), precisions
+  )
+  variables = as_served(variables, precisions)
   calibration = calibration_pieces(improvements)
   storing.check(store, pieces | calibration)
   exported = {

@@ -1,8 +1,9 @@
 """Every unit and every conversion of a swap network as a program of its own.
 
-A program takes the leaves of its piece, by name, and a feature of any batch
-size; weights are arguments, never constants. The first units take uint8
-images and normalise them, or tokens, or samples.
+A program takes the leaves of its piece, by name and in the precision that they
+are stored in, and a feature of any batch size; weights are arguments, never
+constants. The first units take uint8 images and normalise them, or tokens, or
+samples.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ import numpy as np
 from jax import export
 
 from pwl_jax.bundle.manifest import DECODE, ENCODE, RUN, Input
-from pwl_jax.bundle.names import nested
+from pwl_jax.bundle.names import flat, nested
+from pwl_jax.compress.leaves import decode
 from pwl_jax.data.inputs import noise, to_network
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.feature import packed, unpacked, values_of
@@ -163,12 +165,14 @@ def _passes(
 # All of them are called `run`: programs of units that do the same are then
 # the same bytes, and are compiled once.
 def _unit(swapnet: SwapNet, i: int, letter: str, input: Input) -> Callable:
-  role = compositions.ROLES[letter]
+  role, unit = compositions.ROLES[letter], unit_name(i)
+  known = getattr(swapnet, role).abstract_variables()[unit]
+  shapes = {name: leaf.shape for name, leaf in flat(known).items()}
 
   def run(leaves, feature):
     if i == 0:
       feature = to_network(feature, input)
-    variables = {role: {unit_name(i): nested(leaves)}}
+    variables = {role: {unit: nested(decode(leaves, shapes))}}
     found, _ = swapnet.run_unit(variables, i, letter, unpacked(feature))
     return packed(found)
 

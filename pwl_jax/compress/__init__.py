@@ -1,0 +1,10 @@
+"""Fewer bytes for the same weights, and the way back to all of them.
+
+  rounding  weights as int8 and int4, with their scales
+  leaves    all leaves of a unit in a precision, and as float32 again
+  exact     what is missing from a coarse leaf to the one that was trained
+  fit       scales that keep what layers give, rather than their weights
+  fake      rounding inside of training, with gradients
+
+Serving needs the first three: they are made of NumPy alone.
+"""

@@ -1,0 +1,72 @@
+"""Rounding inside of training: what is served is what is trained.
+
+  logits = student(fake_quantised(params, "int8"), images)
+
+The forward pass sees the numbers of `leaves.rounded`, the gradient passes as
+if nothing had been rounded (straight through), and the optimizer keeps params
+of full precision.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pwl_jax.compress import rounding
+from pwl_jax.compress.leaves import (
+  OF_EACH,
+  OF_LARGEST,
+  has_scales,
+)
+from pwl_jax.compress.rounding import GROUP, MOST, PRECISIONS
+from pwl_jax.method.checks import check_choice
+
+# Of float16: numbers below are no longer relative to their size.
+SMALLEST_HALF, STEP, LARGEST_HALF = 2.0**-14, 2.0**-24, 65504.0
+
+
+def fake_quantised(params: Any, precision: str) -> Any:
+  """A tree of parameters, rounded; batch statistics are none of them.
+
+  Weights below 1e-38 may count as zero here, as processors take them.
+  """
+  check_choice("precision", precision, PRECISIONS)
+  return jax.tree.map(lambda leaf: _rounded(precision, leaf), params)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _rounded(precision: str, leaf: jax.Array) -> jax.Array:
+  if precision == "float32" or leaf.dtype != jnp.float32:
+    return leaf
+  if precision == "bfloat16":
+    # A cast there and back is what XLA takes out.
+    return jax.lax.reduce_precision(leaf, exponent_bits=8, mantissa_bits=7)
+  if not has_scales(leaf.shape):
+    return _halved(leaf)
+  rows = leaf.reshape(rounding.rows_of(leaf.shape), leaf.shape[-1])
+  most = MOST[precision]
+  if precision == "int8":
+    scale = rounding.scales_for(abs(rows).max(axis=0, initial=0), most)
+  else:
+    sizes = jnp.pad(abs(rows), ((0, -len(rows) % GROUP), (0, 0)))
+    peaks = rounding.group_peaks(sizes, GROUP)
+    scale = rounding.scales_for(peaks, most)
+    scale = rounding.by_rows(scale, len(rows), GROUP)
+  return (rounding.nearest(rows, scale, most) * scale).reshape(leaf.shape)
+
+
+@_rounded.defjvp
+def _straight_through(precision, primals, tangents):
+  return _rounded(precision, *primals), *tangents
+
+
+def _halved(leaf: jax.Array) -> jax.Array:
+  """As `leaves.halved`: through float16, where that loses next to nothing."""
+  small = (leaf / STEP).round() * STEP
+  normal = jax.lax.reduce_precision(leaf, exponent_bits=8, mantissa_bits=10)
+  sizes = abs(leaf)
+  half = jnp.where(sizes < SMALLEST_HALF, small, normal)
+  allowed = jnp.maximum(OF_EACH * sizes, OF_LARGEST * sizes.max(initial=0))
+  survives = (abs(half - leaf) <= allowed) & (abs(half) <= LARGEST_HALF)
+  return jnp.where(survives.all(), half, leaf)

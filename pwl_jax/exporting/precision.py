@@ -1,0 +1,132 @@
+"""In which precision every unit of a bundle is stored, and so served."""
+
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pwl_jax.bundle.names import flat, nested
+from pwl_jax.compress.fit import fit_scales
+from pwl_jax.compress.leaves import WHOLE, encode, rounded
+from pwl_jax.compress.rounding import PRECISIONS
+from pwl_jax.exporting.pieces import Pieces
+from pwl_jax.method.checks import check_choice
+from pwl_jax.method.composition import ROLES
+from pwl_jax.method.network import unit_name
+from pwl_jax.method.swapnet import SwapNet
+
+EXACT = "float32"
+Scales = Mapping[str, Mapping[str, Any]]  # Piece -> leaf -> its scales.
+NO_SCALES: Scales = types.MappingProxyType({})
+
+
+class Precisions(NamedTuple):
+  """Of the units of both networks; all else is stored as it is."""
+
+  student: tuple[str, ...]
+  teacher: tuple[str, ...]
+  scales: Scales = NO_SCALES  # What is left out is rounded without.
+
+  def of(self, piece: str) -> str:
+    role, _, unit = piece.partition("/unit")
+    return getattr(self, role)[int(unit)] if role in ROLES.values() else EXACT
+
+  @property
+  def is_exact(self) -> bool:
+    return {*self.student, *self.teacher} == {EXACT}
+
+
+def as_trained(num_units: int) -> Precisions:
+  return Precisions((EXACT,) * num_units, (EXACT,) * num_units)
+
+
+def parse(given: str, num_units: int, *, network: str) -> tuple[str, ...]:
+  """ "int8", for all units of a network, or one for each: "int8,float32"."""
+  found = tuple(part.strip() for part in given.split(","))
+  for precision in found:
+    check_choice(f"precision of the {network}", precision, PRECISIONS)
+  if len(found) not in (1, num_units):
+    raise ValueError(
+      f"the {network} has {num_units} units, and {given!r} names the precision "
+      f"of {len(found)}; give one for all of them, or {num_units} with commas "
+      "between"
+    )
+  return found * (num_units // len(found))
+
+
+def stored(pieces: Pieces, precisions: Precisions) -> Pieces:
+  """Of float32 leaves what lies in a bundle."""
+  return {
+    piece: encode(
+      leaves, precisions.of(piece), scales=precisions.scales.get(piece)
+    )
+    for piece, leaves in pieces.items()
+  }
+
+
+def as_served(
+  variables: Mapping[str, Any], precisions: Precisions
+) -> dict[str, Any]:
+  """Both networks as they are once they come out of a bundle, in float32."""
+  found = dict(variables)
+  for role in ROLES.values():
+    found[role] = {
+      unit: _rounded(f"{role}/{unit}", tree, precisions)
+      for unit, tree in variables[role].items()
+    }
+  return found
+
+
+def with_scales(
+  swapnet: SwapNet,
+  variables: Mapping[str, Any],
+  precisions: Precisions,
+  inputs: np.ndarray,
+) -> Precisions:
+  """Scales fitted to what the layers of both networks make of some inputs."""
+  scales = {}
+  for role in ROLES.values():
+    own = getattr(precisions, role)
+    for precision in sorted({*own} & {*WHOLE}):
+      network = getattr(swapnet, role)
+      found = fit_scales(network, variables[role], inputs, precision)
+      scales |= {
+        f"{role}/{unit_name(i)}": found[unit_name(i)]
+        for i in range(len(own))
+        if own[i] == precision
+      }
+  return precisions._replace(scales=scales)
+
+
+def bytes_of(
+  variables: Mapping[str, Any], role: str, precisions: Precisions
+) -> list[int]:
+  """By unit of a network: what it takes, stored and in memory."""
+  pieces = {
+    f"{role}/{unit}": {n: np.asarray(leaf) for n, leaf in flat(tree).items()}
+    for unit, tree in variables[role].items()
+  }
+  return [
+    sum(leaf.nbytes for leaf in leaves.values())
+    for leaves in stored(pieces, precisions).values()
+  ]
+
+
+def _rounded(piece: str, tree: Any, precisions: Precisions) -> Any:
+  precision = precisions.of(piece)
+  if precision == EXACT:
+    return tree
+  leaves = {name: np.asarray(leaf) for name, leaf in flat(tree).items()}
+  scales = precisions.scales.get(piece)
+  return nested(rounded(leaves, precision, scales=scales))
+
+
+def of_texts(student: str, teacher: str, num_units: int) -> Precisions:
+  given: Sequence[tuple[str, str]] = (
+    ("student", student),
+    ("teacher", teacher),
+  )
+  return Precisions(
+    *(parse(text, num_units, network=network) for network, text in given)
+  )
