@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = "pwl_jax"
-TOP = ("main", "stages", "config")
+TOP = ("main", "export", "stages", "config")
 SERVING = ("runtime", "bundle")
 TRAINING_ONLY = ("flax", "optax", "tensorflow_datasets", "ml_collections")
 FORBIDDEN_EVERYWHERE = ("tensorflow", "torch", "clu", "pickle")

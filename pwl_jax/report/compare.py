@@ -33,6 +33,10 @@ FREE = (
   "evaluation.memory_budget",
   "export.format",
   "export.platforms",
+  "export.student",
+  "export.teacher",
+  "export.fit_examples",
+  "export.directory",
 )
 SEED = "seed"
 
