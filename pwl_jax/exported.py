@@ -9,38 +9,29 @@ stays until the new one is whole.
 import functools
 import pathlib
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
 
 from pwl_jax import evaluated, trained, workdirs
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import ours
-from pwl_jax.bundle.manifest import Composition
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.context import Context
-from pwl_jax.data.batches import epoch_order
 from pwl_jax.evaluation import improvements
-from pwl_jax.evaluation.bench import Bench
-from pwl_jax.evaluation.examine import SPLITS
-from pwl_jax.evaluation.progress import make_watch, passed_on
-from pwl_jax.evaluation.rounded import measure_rounded
+from pwl_jax.evaluation.progress import passed_on
 from pwl_jax.exporting.checks import check_platforms
-from pwl_jax.exporting.precision import (
-  Precisions,
-  as_served,
-  bytes_of,
-  of_texts,
-  with_scales,
-)
+from pwl_jax.exporting.precision import Precisions
 from pwl_jax.method.checks import check_choice, check_range
-from pwl_jax.method.composition import ROLES, TEACHER
-from pwl_jax.report.results import read
+from pwl_jax.served import (
+  Measured,
+  measure,
+  precisions_of,
+  with_fitted_scales,
+)
 from pwl_jax.training import distributed
 from pwl_jax.training.artefacts import load_result
-from pwl_jax.training.parallel import replicate
 from pwl_jax.training.session import Session
 
 NAME = "export"
@@ -85,10 +76,6 @@ def place(context: Context) -> pathlib.Path:
   return context.workdir / BUNDLE
 
 
-def precisions_of(context: Context) -> Precisions:
-  return of_texts(*context.export_precisions, context.swapnet.num_units)
-
-
 def check(context: Context, name: str, before: Collection[str]):
   check_choice("export.format", context.export_format, manifests.STORES)
   try:
@@ -129,74 +116,14 @@ def run(context: Context, name: str):
     context.swapnet,
     context.session.machine.devices,
   )
-  precisions = _fitted(context, variables, precisions_of(context))
-  measured = _measured(context, variables, found, precisions)
+  precisions = with_fitted_scales(
+    context, variables, precisions_of(context), title=NAME
+  )
+  measured = measure(context, variables, found, precisions, title=NAME)
   with distributed.together():
     if distributed.is_first():
       _write(context, directory, variables, found, precisions, measured)
   context.session.say(f"{name}: {directory}")
-
-
-def _fitted(
-  context: Context, variables: dict[str, Any], precisions: Precisions
-) -> Precisions:
-  """With scales that keep what the layers give, if there are to be some."""
-  count, data = context.export_fit_examples, context.session.data
-  if not count or precisions.is_exact:
-    return precisions
-  train = data.dataset.train
-  rows = epoch_order(len(train), seed=context.session.seed, epoch=0)[:count]
-  sample = train.take(np.sort(rows)).sample(count)
-  context.session.say(f"{NAME}: scales, on {len(sample)} examples")
-  inputs = np.asarray(data.normalise(sample.inputs))
-  return with_scales(context.swapnet, variables, precisions, inputs)
-
-
-class Measured(NamedTuple):
-  """Of what is served."""
-
-  compositions: dict[str, Composition]
-  ladder: Sequence[str]
-
-
-def _measured(
-  context: Context,
-  variables: dict[str, Any],
-  found: improvements.Improvements,
-  precisions: Precisions,
-) -> Measured:
-  """As it was evaluated; measured again where units are rounded."""
-  results = read(evaluated.results_path(context))
-  words = list(results["compositions"])
-  if precisions.is_exact:
-    accuracies = [
-      {word: results["compositions"][word][split]["top1"] for word in words}
-      for split in SPLITS
-    ]
-    ladder = results["ladders"]["planned"]["rungs"]
-  else:
-    session = context.session
-    served = as_served(variables, precisions)
-    rounded = measure_rounded(
-      Bench(
-        context.swapnet,
-        session,
-        make_watch(NAME, session.console, session.request),
-      ),
-      words,
-      replicate(served, session.machine.devices),
-      found,
-      bytes_of(variables, ROLES[TEACHER], precisions),
-    )
-    accuracies, ladder = [rounded.valid, rounded.test], rounded.ladder.rungs
-  calibrated = {word: word in found.calibrated for word in words}
-  compositions = {
-    word: Composition(
-      0, *(split[word] for split in accuracies), calibrated[word]
-    )
-    for word in words
-  }
-  return Measured(compositions, ladder)
 
 
 def _write(
