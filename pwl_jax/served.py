@@ -1,4 +1,4 @@
-"""What a bundle serves of a run: how its units are rounded, what they answer."""
+"""What a bundle serves of a run: how units are rounded, what they answer."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
