@@ -21,39 +21,8 @@ def default_config() -> ConfigDict:
   config.evaluation_batch = 500
   config.profile = 0  # Dispatches of each stage to trace.
 
-  config.data = data = ConfigDict()
-  data.name = "digits"  # See pwl_jax/data/sources.py.
-  data.data_dir = ""  # Where TFDS sets lie; "" is TFDS's own default.
-  data.train_split = "train"  # Of a TFDS set.
-  data.cache_dir = ""  # For decoded sets; "" is beside the data.
-  data.valid_share = 0.1  # Of the training split, held out for choices.
-  data.stream = "auto"  # "yes" decodes as it goes, "no" keeps all in memory.
-  data.image_size = 0  # Side of a streamed image.
-  data.workers = -1  # Processes that decode a stream; -1 is up to the machine.
-  data.tokens = 64  # Of a text.
-  data.vocabulary = 8000  # At most so many different tokens are learnt.
-  # A tokenizer.json, or the folder of one; "" is that beside imported.path,
-  # or one that is learnt on the training split.
-  data.tokenizer = ""
-  data.seconds = 1.0  # Of a sound.
-  data.sample_rate = 0  # Of sounds that do not tell it.
-  # Per channel, of pixels in [0, 1]; () measures them on the training split.
-  data.mean = ()
-  data.deviation = ()
-
-  config.augment = augment = ConfigDict()
-  augment.crop = 4  # Pixels of reflected border.
-  augment.flip = True
-  augment.rotate = 15.0  # Degrees either way.
-  augment.cutout = 0  # Side of a square.
-  # Of sounds; what is for another kind of data changes nothing.
-  augment.shift = 0.1  # Seconds earlier or later.
-  augment.gain = 6.0  # Decibels either way.
-  augment.frequency_masks = 1  # Bands that are taken out,
-  augment.frequency_mask = 0.15  # each of at most this share.
-  augment.time_masks = 1  # Stretches that are silenced,
-  augment.time_mask = 0.1  # each of at most so many seconds.
-  augment.mixup_alpha = 0.0
+  config.data = _data()
+  config.augment = _augment()
 
   config.model = model = ConfigDict()
   model.preset = "resnet"  # `python -m pwl_jax.models` lists them.
@@ -95,7 +64,55 @@ def default_config() -> ConfigDict:
   evaluation.refit_images = 0
   evaluation.memory_budget = 0  # Bytes to name the best composition for.
 
-  config.export = export = ConfigDict()
+  config.export = _export()
+  return config.lock()
+
+
+def _data() -> ConfigDict:
+  """Which set, and how it is read."""
+  data = ConfigDict()
+  data.name = "digits"  # See pwl_jax/data/sources.py.
+  data.data_dir = ""  # Where TFDS sets lie; "" is TFDS's own default.
+  data.train_split = "train"  # Of a TFDS set.
+  data.cache_dir = ""  # For decoded sets; "" is beside the data.
+  data.valid_share = 0.1  # Of the training split, held out for choices.
+  data.stream = "auto"  # "yes" decodes as it goes, "no" keeps all in memory.
+  data.image_size = 0  # Side of a streamed image.
+  data.workers = -1  # Processes that decode a stream; -1 is up to the machine.
+  data.tokens = 64  # Of a text.
+  data.vocabulary = 8000  # At most so many different tokens are learnt.
+  # A tokenizer.json, or the folder of one; "" is that beside imported.path,
+  # or one that is learnt on the training split.
+  data.tokenizer = ""
+  data.seconds = 1.0  # Of a sound.
+  data.sample_rate = 0  # Of sounds that do not tell it.
+  # Per channel, of pixels in [0, 1]; () measures them on the training split.
+  data.mean = ()
+  data.deviation = ()
+  return data
+
+
+def _augment() -> ConfigDict:
+  """Random changes; what is for another kind of data changes nothing."""
+  augment = ConfigDict()
+  augment.crop = 4  # Pixels of reflected border.
+  augment.flip = True
+  augment.rotate = 15.0  # Degrees either way.
+  augment.cutout = 0  # Side of a square.
+  # Of sounds.
+  augment.shift = 0.1  # Seconds earlier or later.
+  augment.gain = 6.0  # Decibels either way.
+  augment.frequency_masks = 1  # Bands that are taken out,
+  augment.frequency_mask = 0.15  # each of at most this share.
+  augment.time_masks = 1  # Stretches that are silenced,
+  augment.time_mask = 0.1  # each of at most so many seconds.
+  augment.mixup_alpha = 0.0
+  return augment
+
+
+def _export() -> ConfigDict:
+  """What the bundle is written as."""
+  export = ConfigDict()
   export.format = "orbax"  # Or "safetensors", a file per unit.
   export.platforms = ("cpu", "cuda", "tpu")  # That the programs run on.
   # What the units are stored in, and so served: float32, bfloat16, int8 or
@@ -106,4 +123,4 @@ def default_config() -> ConfigDict:
   # kernel by itself.
   export.fit_examples = 0
   export.directory = ""  # Of the bundle; "" is bundle/ in the workdir.
-  return config.lock()
+  return export
