@@ -89,6 +89,7 @@ def test_every_composition_answers_texts(bundle, case, tokenizer, tmp_path):
     ("a film", "is one text; give a list"),
     (np.float32(3), "give whole numbers"),
     (None, "None is no text"),
+    (np.array([["a film", "another"]]), r"\['a film', 'another'\] is no text"),
     (np.full((1, 12), 50, np.int64), "from 0 to 50, .* knows 0 to"),
     (np.full((1, 12), 2**32, np.int64), "from 0 to 4294967296"),
     (np.full((1, 12), -1), "go from -1 to 0"),

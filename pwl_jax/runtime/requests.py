@@ -113,7 +113,9 @@ def _of_texts(
     texts = np.asarray(texts)
     if texts.dtype.kind not in "UO":
       return _as_tokens(texts, input, vocab_size)
-  texts = np.ravel(texts).tolist() if isinstance(texts, np.ndarray) else texts
+  texts = (
+    np.atleast_1d(texts).tolist() if isinstance(texts, np.ndarray) else texts
+  )
   for text in texts:
     if not isinstance(text, str):
       shown = repr(text)[:40]
