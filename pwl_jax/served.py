@@ -14,14 +14,16 @@ from pwl_jax.evaluation.examine import SPLITS
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.progress import make_watch
 from pwl_jax.evaluation.rounded import measure_rounded
+from pwl_jax.exporting.pieces import network_pieces, served_variables
 from pwl_jax.exporting.precision import (
   Precisions,
   as_served,
-  bytes_of,
   of_texts,
+  stored,
   with_scales,
 )
 from pwl_jax.method.composition import ROLES, TEACHER
+from pwl_jax.method.network import unit_name
 from pwl_jax.report.results import read
 from pwl_jax.training.parallel import replicate
 
@@ -75,7 +77,8 @@ def measure(
     ladder = results["ladders"]["planned"]["rungs"]
   else:
     session = context.session
-    served = as_served(variables, precisions)
+    own = served_variables(context.swapnet, variables, found)
+    pieces = stored(network_pieces(context.swapnet, own), precisions)
     rounded = measure_rounded(
       Bench(
         context.swapnet,
@@ -83,9 +86,12 @@ def measure(
         make_watch(title, session.console, session.request),
       ),
       words,
-      replicate(served, session.machine.devices),
+      replicate(as_served(own, pieces), session.machine.devices),
       found,
-      bytes_of(variables, ROLES[TEACHER], precisions),
+      [
+        sum(leaf.nbytes for leaf in pieces[f"{ROLES[TEACHER]}/{unit}"].values())
+        for unit in map(unit_name, range(context.swapnet.num_units))
+      ],
     )
     accuracies, ladder = [rounded.valid, rounded.test], rounded.ladder.rungs
   calibrated = {word: word in found.calibrated for word in words}

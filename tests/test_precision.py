@@ -14,11 +14,12 @@ from pwl_jax.bundle.reading import Damaged, open_bundle
 from pwl_jax.bundle.verify import verify
 from pwl_jax.compress.leaves import precision_of
 from pwl_jax.data.inputs import noise, to_network
+from pwl_jax.exporting.pieces import network_pieces
 from pwl_jax.exporting.precision import (
   as_served,
-  bytes_of,
   of_texts,
   parse,
+  stored,
   with_scales,
 )
 from pwl_jax.method import composition as compositions
@@ -34,7 +35,8 @@ ROUNDED = ("bfloat16", "int8", "int4")
 def served_case(case, precisions):
   """The case whose networks are rounded, as a bundle has them."""
   served = copy.copy(case)
-  served.variables = as_served(case.variables, precisions)
+  pieces = stored(network_pieces(case.swapnet, case.variables), precisions)
+  served.variables = as_served(case.variables, pieces)
   return served
 
 
@@ -74,7 +76,12 @@ def test_fewer_bytes_are_read_and_held(tmp_path, folder, precision):
   case = trained("tiny_resnet")
   precisions = write(tmp_path / "b", case, precision, precision)
   found = manifests.read(tmp_path / "b")
-  expected = bytes_of(case.variables, "teacher", precisions)
+  whole_pieces = network_pieces(case.swapnet, case.variables)
+  expected = [
+    sum(leaf.nbytes for leaf in leaves.values())
+    for name, leaves in stored(whole_pieces, precisions).items()
+    if name.startswith("teacher/")
+  ]
   pieces = [found.pieces[f"teacher/unit{i}"] for i in range(3)]
   assert [piece.nbytes for piece in pieces] == expected
   for piece in pieces:
@@ -136,7 +143,7 @@ def test_fitted_scales_are_what_is_stored(tmp_path):
   exact = case.logits(case.variables, inputs, "TTT")
 
   def error(precisions):
-    rounded = as_served(case.variables, precisions)
+    rounded = served_case(case, precisions).variables
     return np.square(case.logits(rounded, inputs, "TTT") - exact).mean()
 
   assert error(fitted) < error(plain)

@@ -133,7 +133,7 @@ def _made(
   pieces = stored(
     network_pieces(served, {**variables, "converters": converters}), precisions
   )
-  variables = as_served(variables, precisions)
+  variables = as_served(variables, pieces)
   calibration = calibration_pieces(improvements)
   storing.check(store, pieces | calibration)
   exported = {

@@ -28,10 +28,8 @@ def measure_rounded(
   improvements: Improvements,
   unit_bytes: Sequence[int],
 ) -> Rounded:
-  """`variables` are rounded, `unit_bytes` what the teacher's units take."""
-  variables = dict(variables)
-  if improvements.converters:
-    variables["converters"] = improvements.converters
+  """`variables` are as they are served, with the better converters, and
+  `unit_bytes` what the teacher's units take."""
   calibrated = [word for word in words if word in improvements.calibrated]
   own = [word for word in words if word not in improvements.calibrated]
 

@@ -1,14 +1,14 @@
 """In which precision every unit of a bundle is stored, and so served."""
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pwl_jax.bundle.names import flat, nested
 from pwl_jax.compress.fit import fit_scales
-from pwl_jax.compress.leaves import WHOLE, encode, rounded
+from pwl_jax.compress.leaves import WHOLE, decode, encode
 from pwl_jax.compress.rounding import PRECISIONS
 from pwl_jax.exporting.pieces import Pieces
 from pwl_jax.method.checks import check_choice
@@ -65,17 +65,20 @@ def stored(pieces: Pieces, precisions: Precisions) -> Pieces:
   }
 
 
-def as_served(
-  variables: Mapping[str, Any], precisions: Precisions
-) -> dict[str, Any]:
-  """Both networks as they are once they come out of a bundle, in float32."""
+def as_served(variables: Mapping[str, Any], pieces: Pieces) -> dict[str, Any]:
+  """Both networks as they come out of the pieces they are stored as."""
   found = dict(variables)
   for role in ROLES.values():
     found[role] = {
-      unit: _rounded(f"{role}/{unit}", tree, precisions)
+      unit: _restored(tree, pieces[f"{role}/{unit}"])
       for unit, tree in variables[role].items()
     }
   return found
+
+
+def _restored(tree: Any, piece: Mapping[str, np.ndarray]) -> Any:
+  shapes = {name: np.shape(leaf) for name, leaf in flat(tree).items()}
+  return nested(decode(piece, shapes))
 
 
 def with_scales(
@@ -99,34 +102,9 @@ def with_scales(
   return precisions._replace(scales=scales)
 
 
-def bytes_of(
-  variables: Mapping[str, Any], role: str, precisions: Precisions
-) -> list[int]:
-  """By unit of a network: what it takes, stored and in memory."""
-  pieces = {
-    f"{role}/{unit}": {n: np.asarray(leaf) for n, leaf in flat(tree).items()}
-    for unit, tree in variables[role].items()
-  }
-  return [
-    sum(leaf.nbytes for leaf in leaves.values())
-    for leaves in stored(pieces, precisions).values()
-  ]
-
-
-def _rounded(piece: str, tree: Any, precisions: Precisions) -> Any:
-  precision = precisions.of(piece)
-  if precision == EXACT:
-    return tree
-  leaves = {name: np.asarray(leaf) for name, leaf in flat(tree).items()}
-  scales = precisions.scales.get(piece)
-  return nested(rounded(leaves, precision, scales=scales))
-
-
 def of_texts(student: str, teacher: str, num_units: int) -> Precisions:
-  given: Sequence[tuple[str, str]] = (
-    ("student", student),
-    ("teacher", teacher),
-  )
+  """Of both as a config gives them."""
   return Precisions(
-    *(parse(text, num_units, network=network) for network, text in given)
+    parse(student, num_units, network="student"),
+    parse(teacher, num_units, network="teacher"),
   )
