@@ -39,11 +39,6 @@ BUNDLE = "bundle"
 READS = ("export.",)
 NEEDS = ("teacher", "distill", evaluated.NAME)
 OF = "made_of"  # In the config of a bundle.
-# Paths of the machine it was made on, which say nothing on another one.
-LOCAL = (
-  *("data.data_dir", "data.cache_dir", "data.tokenizer"),
-  *("imported.path", "export.directory"),
-)
 
 
 def is_current(context: Context, name: str) -> bool:
@@ -146,7 +141,7 @@ def _write(
     ladder=measured.ladder,
     precisions=precisions,
     config={
-      **{n: v for n, v in context.fields.items() if n not in LOCAL},
+      **{n: v for n, v in context.fields.items() if n not in workdirs.PATHS},
       OF: _identity(context),
     },
     store=context.export_format,

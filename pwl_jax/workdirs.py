@@ -26,12 +26,17 @@ COMMON = (
   "model.dtype",
   "model.sync_batch_norm",
 )
+# Where things lie on this machine, which says nothing on another one.
+PATHS = (
+  "data.data_dir",
+  "data.cache_dir",
+  "data.tokenizer",
+  "imported.path",
+  "export.directory",
+)
 # Where things lie and how many hands work, which may change from run to run;
 # what lies there has a fingerprint of its own.
-FREE = (
-  *("data.data_dir", "data.cache_dir", "data.workers", "data.tokenizer"),
-  *("imported.path", "export.directory"),
-)
+FREE = (*PATHS, "data.workers")
 
 
 def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

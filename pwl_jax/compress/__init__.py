@@ -6,5 +6,5 @@
   fit       scales that keep what layers give, rather than their weights
   fake      rounding inside of training, with gradients
 
-Serving needs the first three: they are made of NumPy alone.
+The first three are made of NumPy alone, so that a server may use them.
 """

@@ -3,7 +3,6 @@
 Pixels are normalised per channel, samples brought to [-1, 1]; tokens stay.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
 from pwl_jax.data import audio_changes, augment
 from pwl_jax.data.augment import mixup, normalise
+from pwl_jax.data.tokens import Tokenizer
 from pwl_jax.method.checks import check_range
 
 # The random changes that there are to each kind of input.
@@ -41,7 +41,7 @@ def noise(input: Input, count: int, seed: int = 0) -> np.ndarray:
   """Raw examples of nothing, of different lengths where there are any."""
   rng, shape = np.random.default_rng(seed), (count, *input.shape)
   if isinstance(input, TextInput):
-    known = len(json.loads(input.tokenizer)["model"]["vocab"])
+    known = Tokenizer(input.tokenizer, input.length).vocab_size
     tokens = rng.integers(1, known, shape, np.int32)
     lengths = rng.integers(1, input.length + 1, (count, 1))
     return np.where(np.arange(input.length) < lengths, tokens, 0)

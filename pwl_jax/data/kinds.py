@@ -11,6 +11,7 @@ from pwl_jax.bundle.parts import SoundInput, TextInput
 from pwl_jax.data.dataset import Dataset, Split, make_dataset
 from pwl_jax.data.prepared import import_tfds, open_builder
 from pwl_jax.data.strings import Strings
+from pwl_jax.data.tokens import Tokenizer, train_tokenizer
 from pwl_jax.data.waves import Waves
 
 
@@ -46,8 +47,6 @@ def text_dataset(
     tokenizer: of a tokenizer.json; learnt if it is empty.
     valid_share: part of the training split that is held out.
   """
-  from pwl_jax.data.tokens import Tokenizer, train_tokenizer
-
   train, test = strings.train, strings.test
   if not tokenizer:
     learnt = _trained_on(name, train.examples, valid_share)

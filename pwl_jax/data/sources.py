@@ -25,9 +25,8 @@ KINDS = ("digits", "tfds", "arrays", "synthetic")
 class Options(NamedTuple):
   """Of a set; each kind has its own, and leaves those of others alone."""
 
-  data_dir: str | None = (
-    None  # Where TFDS sets lie; TFDS's own default if None.
-  )
+  # Where TFDS sets lie; TFDS's own default if None.
+  data_dir: str | None = None
   train_split: str = "train"  # Of a TFDS set.
   valid_share: float = 0.1  # Of the training split, held out for validation.
   # Of images: the side of those of a stream, 0 if they are as they are.

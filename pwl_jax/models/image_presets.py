@@ -12,6 +12,9 @@ from pwl_jax.models.vit import vit
 
 _TINY_TEACHER = transformer_shape(192, num_layers=12, layers_per_unit=2)
 _TINY_STUDENT = transformer_shape(192, num_layers=6, layers_per_unit=1)
+# The ViTs that others publish, and the smallest of them.
+_PUBLISHED = dict(num_layers=12, layers_per_unit=2, norm_epsilon=1e-6)
+_PUBLISHED_TINY = Size(5_717_416, **transformer_shape(192))
 
 IMAGES: dict[str, Preset] = {
   "lenet5": Preset(
@@ -131,17 +134,17 @@ IMAGES: dict[str, Preset] = {
   ),
   "vit_small_tiny": Preset(
     build=vit,
-    common=dict(num_layers=12, layers_per_unit=2, norm_epsilon=1e-6),
+    common=_PUBLISHED,
     teacher=Size(22_050_664, **transformer_shape(384)),
-    student=Size(5_717_416, **transformer_shape(192)),
+    student=_PUBLISHED_TINY,
     input_shape=(224, 224, 3),
     num_classes=1000,
   ),
   "vit_base_tiny": Preset(
     build=vit,
-    common=dict(num_layers=12, layers_per_unit=2, norm_epsilon=1e-6),
+    common=_PUBLISHED,
     teacher=Size(86_567_656, **transformer_shape(768)),
-    student=Size(5_717_416, **transformer_shape(192)),
+    student=_PUBLISHED_TINY,
     input_shape=(224, 224, 3),
     num_classes=1000,
   ),
