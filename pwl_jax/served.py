@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl_jax import evaluated
-from pwl_jax.bundle.manifest import Composition
+from pwl_jax.bundle import packing
+from pwl_jax.bundle.parts import Composition, made_of
 from pwl_jax.context import Context
 from pwl_jax.data.batches import epoch_order
 from pwl_jax.evaluation.bench import Bench
@@ -14,7 +15,12 @@ from pwl_jax.evaluation.examine import SPLITS
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.progress import make_watch
 from pwl_jax.evaluation.rounded import measure_rounded
-from pwl_jax.exporting.pieces import network_pieces, served_variables
+from pwl_jax.evaluation.words import with_coarse
+from pwl_jax.exporting.pieces import (
+  Pieces,
+  network_pieces,
+  served_variables,
+)
 from pwl_jax.exporting.precision import (
   Precisions,
   as_served,
@@ -22,7 +28,13 @@ from pwl_jax.exporting.precision import (
   stored,
   with_scales,
 )
-from pwl_jax.method.composition import ROLES, TEACHER
+from pwl_jax.method.composition import (
+  COARSE,
+  GROUPS,
+  ROLES,
+  TEACHER,
+  in_full,
+)
 from pwl_jax.method.network import unit_name
 from pwl_jax.report.results import read
 from pwl_jax.training.parallel import replicate
@@ -79,6 +91,13 @@ def measure(
     session = context.session
     own = served_variables(context.swapnet, variables, found)
     pieces = stored(network_pieces(context.swapnet, own), precisions)
+    if precisions.coarse:
+      ladder = results["ladders"]["planned"]["rungs"]
+      words = with_coarse(words, ladder, precisions.coarse)
+    coarse_bytes = {
+      i: _bytes_of(pieces, f"{GROUPS[COARSE]}/{unit_name(i)}")
+      for i in precisions.coarse
+    }
     rounded = measure_rounded(
       Bench(
         context.swapnet,
@@ -89,12 +108,13 @@ def measure(
       replicate(as_served(own, pieces), session.machine.devices),
       found,
       [
-        sum(leaf.nbytes for leaf in pieces[f"{ROLES[TEACHER]}/{unit}"].values())
-        for unit in map(unit_name, range(context.swapnet.num_units))
+        _bytes_of(pieces, f"{ROLES[TEACHER]}/{unit_name(i)}")
+        for i in range(context.swapnet.num_units)
       ],
+      coarse_bytes,
     )
     accuracies, ladder = [rounded.valid, rounded.test], rounded.ladder.rungs
-  calibrated = {word: word in found.calibrated for word in words}
+  calibrated = {word: in_full(word) in found.calibrated for word in words}
   compositions = {
     word: Composition(
       0, *(split[word] for split in accuracies), calibrated[word]
@@ -102,3 +122,13 @@ def measure(
     for word in words
   }
   return Measured(compositions, ladder)
+
+
+def _bytes_of(pieces: Pieces, piece: str) -> int:
+  """To be read for it."""
+  parts = made_of(piece, pieces) or (piece,)
+  return sum(
+    array.nbytes
+    for part in parts
+    for array in packing.as_stored(pieces[part]).values()
+  )

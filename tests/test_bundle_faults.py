@@ -157,9 +157,12 @@ def test_what_is_no_manifest_is_refused(directory, text):
 def test_a_newer_format_is_refused_with_a_sentence(directory):
   path = directory / manifests.NAME
   found = json.loads(path.read_text())
-  path.write_text(json.dumps({**found, "format": 2, "what": "ever"}))
+  path.write_text(
+    json.dumps({**found, "format": manifests.FORMAT + 1, "what": "ever"})
+  )
   with pytest.raises(
-    ValueError, match=r"version 2, .* up to 1; install a newer"
+    ValueError,
+    match=rf"version {manifests.FORMAT + 1}, .* up to {manifests.FORMAT}; ",
   ):
     open_bundle(directory)
 

@@ -32,7 +32,10 @@ _digest = forms.of(
   "a sha256 in 64 hexadecimal digits",
 )
 _leaf = forms.row(
-  forms.one_of(parts.ITEMSIZES), forms.listed(forms.whole(0)), _digest
+  forms.one_of(parts.ITEMSIZES),
+  forms.listed(forms.whole(0)),
+  _digest,
+  more=[forms.whole(0)],
 )
 _piece = forms.fields(
   {
@@ -42,7 +45,8 @@ _piece = forms.fields(
     "programs": forms.named(
       _digest, forms.one_of((parts.RUN, parts.ENCODE, parts.DECODE))
     ),
-  }
+  },
+  more={"made_of": forms.listed(forms.text)},
 )
 _composition = forms.fields(
   {

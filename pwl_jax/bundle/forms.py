@@ -5,7 +5,8 @@ that names the place where the value is another.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 Form = Callable[[Any, str], None]
@@ -85,14 +86,16 @@ def listed(form: Form, length: int | None = None) -> Form:
   return check
 
 
-def row(*forms: Form) -> Form:
-  """A list of so many fields, each of its form."""
+def row(*forms: Form, more: Sequence[Form] = ()) -> Form:
+  """A list of so many fields, each of its form; those of `more` may miss."""
 
   def check(value: Any, where: str):
     _list(value, where)
-    if len(value) != len(forms):
+    if not 0 <= len(value) - len(forms) <= len(more):
       raise ValueError(f"{where} has {len(value)} entries, not {len(forms)}")
-    for i, (form, member) in enumerate(zip(forms, value, strict=True)):
+    for i, (form, member) in enumerate(
+      zip([*forms, *more], value, strict=False)
+    ):
       form(member, f"{where}[{i}]")
 
   return check
@@ -110,8 +113,10 @@ def named(form: Form, name_form: Form = text) -> Form:
   return check
 
 
-def fields(forms: Mapping[str, Form]) -> Form:
-  """An object with exactly these names."""
+def fields(
+  forms: Mapping[str, Form], more: Mapping[str, Form] = MappingProxyType({})
+) -> Form:
+  """An object with exactly these names; those of `more` may miss."""
 
   def check(value: Any, where: str):
     _object(value, where or "it")
@@ -119,10 +124,12 @@ def fields(forms: Mapping[str, Form]) -> Form:
       if name not in value:
         raise ValueError(f"{where or 'it'} has no {name}")
       form(value[name], f"{where}.{name}".lstrip("."))
-    for name in value:
-      if name not in forms:
+    for name, member in value.items():
+      if name in more:
+        more[name](member, f"{where}.{name}".lstrip("."))
+      elif name not in forms:
         raise ValueError(
-          f"{where or 'it'} has {_shown(name)}, which format 1 does not know"
+          f"{where or 'it'} has {_shown(name)}, which its format does not know"
         )
 
   return check

@@ -57,7 +57,7 @@ __all__ = [
   "weights_place",
 ]
 
-FORMAT = 1
+FORMAT = 2  # The newest; 1 has all but pieces that are packed or put together.
 NAME = "manifest.json"
 MOST_BYTES = 1 << 26  # Those of large networks have a hundredth of it.
 _UNSIGNED = "0" * 64  # In place of the digest in the text it is taken of.
@@ -85,15 +85,34 @@ def to_json(manifest: Manifest) -> str:
   """The text of manifest.json, which ends in a digest of itself."""
   fields = manifest._asdict()
   fields["pieces"] = {
-    name: {"leaves": piece.leaves, "programs": piece.programs}
-    for name, piece in manifest.pieces.items()
+    name: _told_piece(piece) for name, piece in manifest.pieces.items()
   }
   fields["input"] = _told(manifest.input)
   fields["compositions"] = {
     word: found._asdict() for word, found in manifest.compositions.items()
   }
-  unsigned = text.render({"format": FORMAT, **fields, "sha256": _UNSIGNED})
+  version = _format_of(manifest)
+  unsigned = text.render({"format": version, **fields, "sha256": _UNSIGNED})
   return _signed(unsigned)
+
+
+def _format_of(manifest: Manifest) -> int:
+  """The oldest that says it: older readers are kept out of new things only."""
+  is_new = any(
+    piece.made_of
+    or any(leaf.nonzero is not None for leaf in piece.leaves.values())
+    for piece in manifest.pieces.values()
+  )
+  return FORMAT if is_new else 1
+
+
+def _told_piece(piece: Piece) -> dict[str, Any]:
+  leaves = {
+    name: leaf[:3] if leaf.nonzero is None else leaf
+    for name, leaf in piece.leaves.items()
+  }
+  made_of = {"made_of": piece.made_of} if piece.made_of else {}
+  return {"leaves": leaves, "programs": piece.programs, **made_of}
 
 
 def from_json(written: str) -> Manifest:
@@ -119,7 +138,7 @@ def from_json(written: str) -> Manifest:
 
 def _check_version(version: Any):
   """Before anything else: other versions may mean something else by it."""
-  if type(version) is int and version == FORMAT:
+  if type(version) is int and 1 <= version <= FORMAT:
     return
   shown = repr(version)[:20]
   if isinstance(version, int | float) and version > FORMAT:
@@ -129,7 +148,7 @@ def _check_version(version: Any):
     )
   raise ValueError(
     f"has format version {shown}, which this pwl_jax does not read: it reads "
-    f"version {FORMAT}; export the bundle with this one, or install the "
+    f"versions up to {FORMAT}; export the bundle with this one, or install the "
     "pwl_jax that wrote it"
   )
 
@@ -156,7 +175,11 @@ def _parse(fields: dict[str, Any]) -> Manifest:
       "ladder": tuple(fields["ladder"]),
       "platforms": tuple(fields["platforms"]),
       "pieces": {
-        name: Piece(dict(_leaves(piece["leaves"])), piece["programs"])
+        name: Piece(
+          dict(_leaves(piece["leaves"])),
+          piece["programs"],
+          tuple(piece.get("made_of", ())),
+        )
         for name, piece in fields["pieces"].items()
       },
       "compositions": {
@@ -168,8 +191,8 @@ def _parse(fields: dict[str, Any]) -> Manifest:
 
 
 def _leaves(found: Mapping[str, list]) -> Iterator[tuple[str, Leaf]]:
-  for name, (dtype, shape, digest) in found.items():
-    yield name, Leaf(dtype, tuple(shape), digest)
+  for name, (dtype, shape, *rest) in found.items():
+    yield name, Leaf(dtype, tuple(shape), *rest)
 
 
 def _tuple(value: Any) -> Any:

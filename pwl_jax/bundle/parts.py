@@ -5,10 +5,13 @@ bundle/
   programs/      student-unit0.run.bin, converters-boundary1.encode.bin, ...
   weights/       the pieces, but for
   calibration/   the batch statistics of calibrated compositions
+
+A teacher's unit may lie there in two pieces: `coarse/unit0`, which runs alone,
+and `rest/unit0`, what makes it exact; `teacher/unit0` is made of them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pwl_jax.method import composition as compositions
@@ -16,7 +19,8 @@ from pwl_jax.method import composition as compositions
 STORES = ("orbax", "safetensors")
 RESIZES = ("exact", "centre")
 RUN, ENCODE, DECODE = "run", "encode", "decode"  # The roles of programs.
-CONVERTERS, CALIBRATION = "converters", "calibration"
+CONVERTERS, CALIBRATION, REST = "converters", "calibration", "rest"
+COARSE = compositions.GROUPS[compositions.COARSE]
 WEIGHTS, PROGRAMS = "weights", "programs"
 # Bytes of one number, of every kind that both stores can keep.
 ITEMSIZES = {
@@ -40,6 +44,13 @@ class Leaf(NamedTuple):
   dtype: str
   shape: tuple[int, ...]
   sha256: str  # Of its bytes, row by row.
+  # How many are stored, beside one bit for each that tells which those are;
+  # the others are zero. None where all are stored.
+  nonzero: int | None = None
+
+  @property
+  def size(self) -> int:
+    return math.prod(self.shape)
 
   @property
   def itemsize(self) -> int:
@@ -47,24 +58,42 @@ class Leaf(NamedTuple):
 
   @property
   def nbytes(self) -> int:
-    return math.prod(self.shape) * self.itemsize
+    """In memory."""
+    return self.size * self.itemsize
+
+  @property
+  def stored_bytes(self) -> int:
+    if self.nonzero is None:
+      return self.nbytes
+    return -(-self.size // 8) + self.nonzero * self.itemsize
 
 
 class Piece(NamedTuple):
-  """What is stored, read and swapped alone."""
+  """What is read and swapped alone."""
 
   leaves: Mapping[str, Leaf]  # By path, such as params/block0/conv0/kernel.
   programs: Mapping[str, str]  # Role -> sha256 of the file.
+  # The pieces that its leaves are made of; () where they are stored as they
+  # are, in a place of its own.
+  made_of: tuple[str, ...] = ()
 
   @property
   def nbytes(self) -> int:
+    """In memory."""
     return sum(leaf.nbytes for leaf in self.leaves.values())
+
+  @property
+  def stored_bytes(self) -> int:
+    """In its own place."""
+    if self.made_of:
+      return 0
+    return sum(leaf.stored_bytes for leaf in self.leaves.values())
 
 
 class Composition(NamedTuple):
   """What is known of one composition."""
 
-  nbytes: int  # Of all pieces that it runs on.
+  nbytes: int  # In memory, of all pieces that it runs on.
   valid: float | None  # Accuracy on held-out examples, of 1.
   test: float | None
   calibrated: bool  # Whether it runs on batch statistics of its own.
@@ -138,7 +167,18 @@ class Manifest(NamedTuple):
 
   def unit(self, letter: str, i: int) -> str:
     """The piece of unit i of the network that the letter names."""
-    return f"{compositions.ROLES[letter]}/unit{i}"
+    return f"{compositions.GROUPS[letter]}/unit{i}"
+
+  @property
+  def coarse(self) -> tuple[int, ...]:
+    """The units of the teacher that there are in fewer bits, too."""
+    letter = compositions.COARSE
+    units = range(self.num_units)
+    return tuple(i for i in units if self.unit(letter, i) in self.pieces)
+
+  def validate(self, word: str) -> str:
+    """Returns a composition of what there is, or raises."""
+    return compositions.validate(word, self.num_units, self.coarse)
 
   def boundary(self, i: int) -> str | None:
     """The piece of converter i; None where features pass as they are."""
@@ -148,28 +188,64 @@ class Manifest(NamedTuple):
     """The piece with the statistics of the last unit of a beginning.
 
     They replace leaves of the unit, in calibrated compositions that begin
-    like this; None where the unit keeps its own.
+    like this, in fewer bits or not; None where the unit keeps its own.
     """
-    return self._known(f"{CALIBRATION}/{beginning}")
+    return self._known(f"{CALIBRATION}/{compositions.in_full(beginning)}")
+
+  def is_calibrated(self, word: str) -> bool:
+    """Whether it runs on batch statistics of its own."""
+    known = self.compositions
+    found = known.get(word) or known.get(compositions.in_full(word))
+    return found is not None and found.calibrated
 
   def pieces_of(self, word: str) -> tuple[str, ...]:
     """All that one composition runs on, in the order it is needed."""
-    compositions.validate(word, self.num_units)
+    self.validate(word)
     found: list[str | None] = []
     for i, letter in enumerate(word):
-      if i and letter != word[i - 1]:
+      if i and compositions.is_switch(letter, word[i - 1]):
         found.append(self.boundary(i - 1))
       found.append(self.unit(letter, i))
-      if word in self.compositions and self.compositions[word].calibrated:
+      if self.is_calibrated(word):
         found.append(self.node(word[: i + 1]))
     return tuple(name for name in found if name)
 
   def bytes_of(self, word: str) -> int:
-    """Of all pieces that one composition runs on."""
+    """In memory, of all pieces that one composition runs on."""
     return sum(self.pieces[name].nbytes for name in self.pieces_of(word))
+
+  def parts_of(self, piece: str) -> tuple[str, ...]:
+    """The pieces that are read for one: itself, where it is stored as it is."""
+    return self.pieces[piece].made_of or (piece,)
+
+  def bytes_to_read(
+    self, pieces: Iterable[str], held: Collection[str] = ()
+  ) -> int:
+    """Of files, for pieces in this order, where others are there already."""
+    there, total = {*held}, 0
+    for piece in pieces:
+      for part in self.parts_of(piece):
+        if part not in there:
+          total += self.pieces[part].stored_bytes
+      there.add(piece)
+    return total
+
+  def loading_bytes(self, piece: str) -> int:
+    """In memory while it is read, what it is made of included."""
+    made_of = self.pieces[piece].made_of
+    return sum(self.pieces[name].nbytes for name in (piece, *made_of[1:]))
 
   def _known(self, name: str) -> str | None:
     return name if name in self.pieces else None
+
+
+def made_of(piece: str, pieces: Collection[str]) -> tuple[str, ...]:
+  """As `Piece.made_of`, where there are pieces of these names."""
+  role, _, unit = piece.partition("/")
+  coarse = f"{COARSE}/{unit}"
+  if role != compositions.ROLES[compositions.TEACHER] or coarse not in pieces:
+    return ()
+  return coarse, f"{REST}/{unit}"
 
 
 def program_file(piece: str, role: str) -> str:

@@ -14,18 +14,22 @@ program, tensorstore by the first piece of an Orbax store.
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pwl_jax.bundle import files, stores
+from pwl_jax.bundle import files, packing, stores
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.manifest import Damaged, Leaf, Manifest
+from pwl_jax.compress import refine
 from pwl_jax.method.checks import check_choice
 
 SMALL = 1 << 16  # Bytes.
 MOST_PROGRAM = 1 << 28  # Bytes; they hold no weights.
+Arrays = Mapping[str, np.ndarray]  # By leaf.
+NOTHING: Mapping[str, Arrays] = MappingProxyType({})
 
 if TYPE_CHECKING:
   from jax.export import Exported
@@ -47,24 +51,55 @@ class Bundle:
   manifest: Manifest
 
   def leaves(
-    self, piece: str, pace: stores.Pace | None = None
+    self,
+    piece: str,
+    pace: stores.Pace | None = None,
+    held: Mapping[str, Arrays] = NOTHING,
   ) -> dict[str, np.ndarray]:
     """All arrays of a piece, read-only, or none.
 
     `pace(nbytes)` is called as bytes are read, about once a MiB, so that the
-    caller can wait there, or give up by raising.
+    caller can wait there, or give up by raising. `held` are pieces that were
+    read before: what a piece is made of is not read again.
     """
     found = {}
-    for name, array in self.each_leaf(piece, pace):
+    for name, array in self.each_leaf(piece, pace, held):
       if isinstance(array, Damaged):
         raise array
       found[name] = array
     return found
 
   def each_leaf(
-    self, piece: str, pace: stores.Pace | None = None
+    self,
+    piece: str,
+    pace: stores.Pace | None = None,
+    held: Mapping[str, Arrays] = NOTHING,
   ) -> Iterator[tuple[str, np.ndarray | Damaged]]:
     """Every leaf of a piece by name, or what is wrong with it."""
+    found = self._piece(piece)
+    if not found.made_of:
+      yield from self._each_stored(piece, pace or _no_pace)
+      return
+    try:
+      coarse, rest = (
+        held[part] if part in held else self.leaves(part, pace)
+        for part in found.made_of
+      )
+      arrays = _joined(coarse, rest, found.leaves)
+    except ValueError as error:  # `Damaged` among them.
+      for name in found.leaves:
+        yield name, Damaged(f"{name} of {piece} cannot be made: {error}")
+      return
+    for name, leaf in found.leaves.items():
+      try:
+        yield name, _verified(arrays[name], leaf)
+      except Damaged as error:
+        yield name, self._damaged(f"{name} of {piece}: {error}")
+
+  def _each_stored(
+    self, piece: str, pace: stores.Pace
+  ) -> Iterator[tuple[str, np.ndarray | Damaged]]:
+    """Of a piece in a place of its own."""
     leaves = self._piece(piece).leaves
     if not leaves:
       return
@@ -77,15 +112,12 @@ class Bundle:
 
     try:
       self._check_small_files(relative)
-      with stores.opened(store, place, leaves) as read:
+      with stores.opened(store, place, packing.stored_of(leaves)) as read:
         for name, leaf in leaves.items():
           try:
-            array = read(name, leaf, pace or _no_pace)
-            _check_digest(array, leaf)
+            array = _verified(packing.read_leaf(read, name, leaf, pace), leaf)
           except Damaged as error:
             array = damage(name, error)
-          else:
-            array.flags.writeable = False
           yield name, array
     except Damaged as error:  # None of them can be read.
       for name in leaves:
@@ -166,6 +198,18 @@ def _no_pace(nbytes: int) -> Any:
   del nbytes
 
 
-def _check_digest(array: np.ndarray, leaf: Leaf):
+def _verified(array: np.ndarray, leaf: Leaf) -> np.ndarray:
+  """The same, read-only."""
   if stores.digest(array) != leaf.sha256:
     raise Damaged("its bytes are not those that were written")
+  array.flags.writeable = False
+  return array
+
+
+def _joined(coarse: Arrays, rest: Arrays, leaves: Mapping[str, Leaf]) -> Arrays:
+  """In memory of their own, each aligned."""
+  arrays = refine.joined(coarse, rest, leaves)
+  found = stores.empty(leaves)
+  for name, array in found.items():
+    np.copyto(array, arrays[name], casting="no")
+  return found

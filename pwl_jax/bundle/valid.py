@@ -27,7 +27,7 @@ def check(manifest: Manifest):
   for name in ("pwl_jax", "jax"):
     if name not in manifest.versions:
       raise ValueError(f"versions has no {name}")
-  check_ladder(manifest.ladder, manifest.num_units)
+  check_ladder(manifest.ladder, manifest.num_units, manifest.coarse)
   _check_compositions(manifest)
   _check_files(manifest)
 
@@ -40,12 +40,19 @@ def check_channels(name: str, values: Sequence[float], channels: int):
     )
 
 
-def check_ladder(ladder: Sequence[str], num_units: int):
-  """Raises unless it climbs from the student to the teacher, unit by unit."""
+def check_ladder(
+  ladder: Sequence[str], num_units: int, coarse: Collection[int] = ()
+):
+  """Raises unless it climbs from the student to the teacher, unit by unit.
+
+  Those in `coarse` may come in fewer bits first.
+  """
   for word in ladder:
-    compositions.validate(word, num_units)
-  climbs = len(ladder) == num_units + 1 and all(
-    _is_rung(below, above) for below, above in itertools.pairwise(ladder)
+    compositions.validate(word, num_units, coarse)
+  ends = compositions.STUDENT * num_units, compositions.TEACHER * num_units
+  climbs = tuple(ladder[:1] + ladder[-1:]) == ends and all(
+    compositions.climbs(below, above)
+    for below, above in itertools.pairwise(ladder)
   )
   if not climbs:
     raise ValueError(
@@ -53,11 +60,6 @@ def check_ladder(ladder: Sequence[str], num_units: int):
       "teacher, one unit changed per rung, as "
       f"{compositions.prefix(num_units)} does"
     )
-
-
-def _is_rung(below: str, above: str) -> bool:
-  changes = [a + b for a, b in zip(below, above, strict=True) if a != b]
-  return changes == [compositions.STUDENT + compositions.TEACHER]
 
 
 def _check_compositions(manifest: Manifest):
@@ -69,7 +71,7 @@ def _check_compositions(manifest: Manifest):
     if any(leaf.startswith(_STATISTICS) for leaf in piece.leaves)
   }
   for word, found in manifest.compositions.items():
-    compositions.validate(word, manifest.num_units)
+    manifest.validate(word)
     needed = _nodes_of(word, with_statistics) if found.calibrated else ()
     for node in needed:
       if node not in manifest.pieces:
@@ -89,8 +91,8 @@ def _nodes_of(word: str, with_statistics: Collection[str]) -> Iterator[str]:
 
   Every unit behind a switch has one, if it has batch statistics at all.
   """
-  for i, letter in enumerate(word):
-    node = word[: i + 1]
+  for i, letter in enumerate(compositions.in_full(word)):
+    node = compositions.in_full(word[: i + 1])
     unit = f"{compositions.ROLES[letter]}/unit{i}"
     if len(set(node)) > 1 and unit in with_statistics:
       yield f"{parts.CALIBRATION}/{node}"
@@ -109,8 +111,9 @@ def _check_pieces(manifest: Manifest):
   units = {
     manifest.unit(letter, i)
     for i in range(manifest.num_units)
-    for letter in compositions.ROLES
+    for letter in compositions.GROUPS
   }
+  rests = {f"{parts.REST}/unit{i}" for i in manifest.coarse}
   converters = {
     f"{parts.CONVERTERS}/boundary{i}" for i in range(manifest.num_units - 1)
   }
@@ -121,11 +124,32 @@ def _check_pieces(manifest: Manifest):
       roles = {parts.ENCODE, parts.DECODE}
     else:
       roles = set()
-      _check_node(name, manifest)
+      if name not in rests:
+        _check_node(name, manifest)
+    _check_parts(name, manifest)
     if set(piece.programs) != roles:
       raise ValueError(
         f"pieces.{name}.programs has {sorted(piece.programs)}, not "
         f"{sorted(roles)}"
+      )
+
+
+def _check_parts(name: str, manifest: Manifest):
+  """What a piece is made of, and how much of it is stored."""
+  piece = manifest.pieces[name]
+  made_of = parts.made_of(name, manifest.pieces)
+  if piece.made_of != made_of:
+    raise ValueError(
+      f"pieces.{name}.made_of has {list(piece.made_of)}, not {list(made_of)}"
+    )
+  for part in made_of:
+    if part not in manifest.pieces:
+      raise ValueError(f"pieces has no {part}, which {name} is made of")
+  for leaf, found in piece.leaves.items():
+    if found.nonzero is not None and (found.nonzero > found.size or made_of):
+      raise ValueError(
+        f"pieces.{name}.leaves.{leaf} has {found.nonzero} numbers that are not "
+        f"zero, of {found.size}"
       )
 
 
@@ -146,7 +170,7 @@ def _check_node(name: str, manifest: Manifest):
   own = manifest.pieces[unit].leaves
   if not manifest.pieces[name].leaves:
     raise ValueError(f"pieces.{name} has no leaves")
-  for leaf, (dtype, shape, _) in manifest.pieces[name].leaves.items():
+  for leaf, (dtype, shape, *_) in manifest.pieces[name].leaves.items():
     if leaf not in own or own[leaf][:2] != (dtype, shape):
       raise ValueError(
         f"pieces.{name}.leaves has {leaf}, {dtype}{list(shape)}, which "
@@ -162,5 +186,5 @@ def _check_files(manifest: Manifest):
     places |= {"/".join(folders[:i]) for i in range(2, len(folders))}
   for name, piece in manifest.pieces.items():
     place = parts.weights_place(name, manifest.store)
-    if piece.leaves and place not in places:
+    if piece.leaves and not piece.made_of and place not in places:
       raise ValueError(f"files has nothing of {name}, which lies at {place}")

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pwl_jax.bundle import files, ours, placing, storing
+from pwl_jax.bundle import files, ours, packing, placing, storing
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.manifest import Composition, Input, Manifest
 from pwl_jax.bundle.parts import PROGRAMS
@@ -74,6 +74,7 @@ def write_bundle(
     watch: passes on what is to be done, and sees how far it is.
   """
   directory = pathlib.Path(directory).resolve()
+  precisions = precisions or as_trained(swapnet.num_units)
   check_choice("store", store, manifests.STORES)
   ours.check(directory)
   checks.check(
@@ -82,6 +83,7 @@ def write_bundle(
     class_names=class_names,
     compositions=compositions,
     ladder=ladder,
+    coarse=precisions.coarse,
     improvements=improvements,
     platforms=platforms,
   )
@@ -92,7 +94,7 @@ def write_bundle(
     variables,
     improvements,
     input,
-    precisions or as_trained(swapnet.num_units),
+    precisions,
     store,
     platforms,
     watch,
@@ -153,7 +155,12 @@ def _write(
   pieces: Pieces,
   binaries: Binaries,
 ):
-  storing.store(directory, manifest.store, pieces)
+  arrays = {
+    name: packing.as_stored(leaves)
+    for name, leaves in pieces.items()
+    if not manifest.pieces[name].made_of
+  }
+  storing.store(directory, manifest.store, arrays)
   digests = {
     name: files.digest(directory / name)
     for name in sorted(ours.present(directory))

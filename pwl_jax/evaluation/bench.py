@@ -62,6 +62,10 @@ class Bench:
     watch = self._watch(f"{title}, {EXAMPLES[split]} examples")
     return self._scorer(tuple(words))(variables, batches, statistics, watch)
 
+  def count(self, split: str) -> int:
+    """The examples that are scored."""
+    return len(getattr(self._session.data.dataset, split))
+
   def calibrate(
     self, words: Sequence[str], variables: Variables, count: int
   ) -> Statistics:

@@ -1,75 +1,85 @@
 """The best order of loading, from what every composition was measured to do.
 
-A ladder climbs from the student to the teacher, one unit a rung. The best one
-has the smallest greatest step down (none, where a ladder without exists), and
-among those the largest area under accuracy against bytes loaded: while a unit
-is on its way, the composition without it answers.
+A ladder climbs from the student to the teacher, one unit a rung; a unit that
+there is in fewer bits, too, may come like that first. The best ladder has the
+smallest greatest step down (none, where a ladder without exists), and among
+those the largest area under accuracy against bytes loaded: while a unit is on
+its way, the composition without it answers.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pwl_jax.method import composition as compositions
 
 T, S = compositions.TEACHER, compositions.STUDENT
+Sizes = Mapping[int, int]  # Bytes by unit.
+NO_COARSE: Sizes = types.MappingProxyType({})
 
 
 class Ladder(NamedTuple):
   """An order of loading and what it is worth."""
 
-  order: tuple[int, ...]  # Units, in the order they are loaded.
+  # Units, in the order they are loaded; one that is made exact later, twice.
+  order: tuple[int, ...]
   rungs: tuple[str, ...]  # Compositions, the student first.
   worst_step: float  # The greatest loss of accuracy from rung to rung, or 0.
   mean_accuracy: float  # While loading: the area over the teacher's bytes.
 
 
 def best_ladder(
-  accuracy: Mapping[str, float], unit_bytes: Sequence[int]
+  accuracy: Mapping[str, float],
+  unit_bytes: Sequence[int],
+  coarse_bytes: Sizes = NO_COARSE,
+  *,
+  tolerance: float = 0.0,
 ) -> Ladder:
   """The best ladder whose rungs were all measured.
 
   Args:
     accuracy: of every composition, or of families that hold a ladder.
     unit_bytes: of the teacher's units, in their order in the network.
+    coarse_bytes: how many of those its units take in fewer bits.
+    tolerance: steps down up to this count as none.
   """
   n = len(unit_bytes)
   first, last = S * n, T * n
   for word in accuracy:
-    compositions.validate(word, n)
-  levels = [
-    sorted(w for w in accuracy if w.count(T) == k) for k in range(n + 1)
-  ]
+    compositions.validate(word, n, coarse_bytes)
+  words = sorted(accuracy, key=lambda word: (_height(word), word))
+  below = {word: list(_below(word, coarse_bytes)) for word in words}
   worst = {first: 0.0} if first in accuracy else {}
-  for level in levels[1:]:
-    for word in level:
-      steps = [
-        max(worst[below], accuracy[below] - accuracy[word])
-        for below in _below(word)
-        if below in worst
-      ]
-      if steps:
-        worst[word] = min(steps)
+  for word in words:
+    steps = [
+      max(worst[other], accuracy[other] - accuracy[word])
+      for other in below[word]
+      if other in worst
+    ]
+    if steps:
+      worst[word] = min(steps)
   if last not in worst:
     raise ValueError(
       f"no ladder from {first} to {last} among the {len(accuracy)} "
       "compositions that were measured; measure at least one family, such as "
       f"{', '.join(compositions.prefix(n))}"
     )
-  limit = worst[last]
-  # (area, order) of the best way to each composition within the limit; of
-  # equal areas the order that comes first, which is that of the network.
-  best = {first: (0.0, ())}
-  for level in levels[1:]:
-    for word in level:
-      ways = [
-        (best[below], below)
-        for below in _below(word)
-        if below in best and accuracy[below] - accuracy[word] <= limit
-      ]
-      if ways:
-        best[word] = _best_way(word, ways, accuracy, unit_bytes)
-  return judge(best[last][1], accuracy, unit_bytes)
+  limit = max(worst[last], tolerance)
+  # (-area, order, rungs) of the best way to each composition within the limit;
+  # of equal areas the order that comes first, which is that of the network.
+  best: dict[str, tuple] = {first: (0.0, (), (first,))}
+  for word in words:
+    ways = []
+    for other in below[word]:
+      if other in best and accuracy[other] - accuracy[word] <= limit:
+        area, order, rungs = best[other]
+        unit, loaded = _loaded(other, word, unit_bytes, coarse_bytes)
+        area -= accuracy[other] * loaded
+        ways.append((area, (*order, unit), (*rungs, word)))
+    if ways:
+      best[word] = min(ways)
+  return _judged(best[last][2], accuracy, unit_bytes, coarse_bytes)
 
 
 def judge(
@@ -78,31 +88,45 @@ def judge(
   unit_bytes: Sequence[int],
 ) -> Ladder:
   """What loading in this order is worth."""
-  rungs = compositions.ladder(order)
-  steps = [accuracy[a] - accuracy[b] for a, b in itertools.pairwise(rungs)]
-  area = sum(
-    accuracy[rung] * unit_bytes[unit]
-    for rung, unit in zip(rungs, order, strict=False)
-  )
-  return Ladder(
-    tuple(order), tuple(rungs), max(0.0, *steps), area / max(1, sum(unit_bytes))
-  )
+  return _judged(compositions.ladder(order), accuracy, unit_bytes, NO_COARSE)
 
 
-def _best_way(word, ways, accuracy, unit_bytes):
-  found = []
-  for (area, order), below in ways:
-    unit = next(i for i in range(len(word)) if word[i] != below[i])
-    found.append((area + accuracy[below] * unit_bytes[unit], (*order, unit)))
-  most = max(area for area, _ in found)
-  return most, min(order for area, order in found if area == most)
+def _judged(
+  rungs: Sequence[str],
+  accuracy: Mapping[str, float],
+  unit_bytes: Sequence[int],
+  coarse_bytes: Sizes,
+) -> Ladder:
+  order, steps, area = [], [0.0], 0.0
+  for below, above in itertools.pairwise(rungs):
+    unit, loaded = _loaded(below, above, unit_bytes, coarse_bytes)
+    order.append(unit)
+    steps.append(accuracy[below] - accuracy[above])
+    area += accuracy[below] * loaded
+  mean = area / max(1, sum(unit_bytes))
+  return Ladder(tuple(order), tuple(rungs), max(steps), mean)
 
 
-def _below(word: str) -> list[str]:
-  """The compositions with one teacher unit less."""
-  return [
-    word[:i] + S + word[i + 1 :] for i in range(len(word)) if word[i] == T
-  ]
+def _height(word: str) -> int:
+  return sum(map(compositions.rank, word))
+
+
+def _below(word: str, coarse: Sizes) -> Iterator[str]:
+  """The compositions with less of one teacher unit."""
+  for i, letter in enumerate(word):
+    for lower in compositions.CLIMB[: compositions.rank(letter)]:
+      if lower != compositions.COARSE or i in coarse:
+        yield word[:i] + lower + word[i + 1 :]
+
+
+def _loaded(
+  below: str, above: str, unit_bytes: Sequence[int], coarse_bytes: Sizes
+) -> tuple[int, int]:
+  """The unit that comes from rung to rung, and its bytes."""
+  unit = next(i for i, letter in enumerate(below) if letter != above[i])
+  sizes = {S: 0, compositions.COARSE: coarse_bytes.get(unit, 0)}
+  sizes[T] = unit_bytes[unit]
+  return unit, sizes[above[unit]] - sizes[below[unit]]
 
 
 def best_by_budget(

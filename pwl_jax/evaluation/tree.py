@@ -38,13 +38,14 @@ def all_logits(
 ) -> jax.Array:
   """Logits of these compositions in evaluation mode, [words, b, k].
 
-  A node without batch statistics of its own runs on its network's.
+  A node without batch statistics of its own runs on its network's; one with
+  units in fewer bits has those of the same units in full.
   """
   statistics = statistics or {}
 
   def run(i, letter, nodes, inputs):
     unit, own = swapnet.unit(variables, i, letter)
-    if not any(node in statistics for node in nodes):
+    if not any(compositions.in_full(node) in statistics for node in nodes):
       apart = jax.tree.leaves(inputs)[0].shape[:2]
       flat = jax.tree.map(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), inputs
@@ -53,7 +54,10 @@ def all_logits(
       return jax.tree.map(
         lambda leaf: leaf.reshape(*apart, *leaf.shape[1:]), output
       )
-    each = [statistics.get(node, own["batch_stats"]) for node in nodes]
+    each = [
+      statistics.get(compositions.in_full(node), own["batch_stats"])
+      for node in nodes
+    ]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
     return jax.vmap(
       lambda stats, x: apply_unit(unit, {**own, "batch_stats": stats}, x)[0]
@@ -71,14 +75,14 @@ def walk(
 ) -> jax.Array:
   """The tree of these compositions, its units run by `run`; their logits."""
   for word in words:
-    compositions.validate(word, swapnet.num_units)
+    swapnet.check_composition(variables, word)
   swapnet.teacher.check_input(x)
   level = None
   for i in range(swapnet.num_units):
     depth = nodes_of(words, i)
     ending = {
       letter: nodes
-      for letter in compositions.ROLES
+      for letter in compositions.GROUPS
       if (nodes := [node for node in depth if node[-1] == letter])
     }
     features = {
@@ -108,7 +112,7 @@ def width(words: Sequence[str]) -> int:
   return max(
     sum(node[-1] == letter for node in nodes_of(words, i))
     for i in range(len(words[0]))
-    for letter in compositions.ROLES
+    for letter in compositions.GROUPS
   )
 
 
@@ -128,7 +132,7 @@ def _inputs(
     feature = jax.tree.map(
       lambda leaf, rows=rows: leaf[rows], before.features[other]
     )
-    if other != letter:
+    if compositions.is_switch(letter, other):
       boundary = len(wanted[0]) - 1
       feature = swapnet.convert(variables, boundary, letter, feature)
     places |= {n: len(places) + k for k, n in enumerate(wanted)}

@@ -7,7 +7,7 @@ measured, the model fitted anew, and so on until the best ladder is known.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -26,6 +26,28 @@ def first_words(num_units: int) -> list[str]:
     compositions.family(name, num_units) for name in compositions.FAMILIES
   ]
   return list(dict.fromkeys(itertools.chain(*families)))
+
+
+def with_coarse(
+  words: Sequence[str], ladder: Sequence[str], coarse: Collection[int]
+) -> list[str]:
+  """What to measure where units in `coarse` may come in fewer bits first.
+
+  All compositions; or, of many, those that are known and those in which the
+  units of a ladder have come so far as they are coarse, and so far exactly.
+  """
+  num_units = len(ladder[0])
+  every = 3 ** len(coarse) * 2 ** (num_units - len(coarse))
+  if every <= ALL_UP_TO:
+    return compositions.every(num_units, coarse)
+  found = list(words)
+  for exact, come in itertools.combinations_with_replacement(ladder, 2):
+    letters = [
+      compositions.COARSE if i in coarse and a != b else b
+      for i, (a, b) in enumerate(zip(exact, come, strict=True))
+    ]
+    found.append("".join(letters))
+  return list(dict.fromkeys(found))
 
 
 def wishes(

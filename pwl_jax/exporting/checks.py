@@ -1,7 +1,7 @@
 """What is held before anything is exported, which takes a while."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import jax
 from jax import export
@@ -34,6 +34,7 @@ def check(
   class_names: Sequence[str],
   compositions: Mapping[str, Composition],
   ladder: Sequence[str],
+  coarse: Collection[int],
   improvements: Improvements,
   platforms: Sequence[str],
 ):
@@ -42,7 +43,11 @@ def check(
   check_platforms(platforms)
   _check_input(swapnet, input)
   _check_class_names(swapnet, class_names)
-  _check_words(swapnet, compositions, ladder, improvements)
+  valid.check_ladder(ladder, swapnet.num_units, coarse)
+  for word, found in compositions.items():
+    compositions_of.validate(word, swapnet.num_units, coarse)
+    _check_accuracies(word, found)
+  _check_calibrated(swapnet, improvements)
 
 
 def _check_process():
@@ -140,23 +145,17 @@ def _check_class_names(swapnet: SwapNet, class_names: Sequence[str]):
       raise ValueError(f"class_names has {name!r}; each has to be text")
 
 
-def _check_words(
-  swapnet: SwapNet,
-  compositions: Mapping[str, Composition],
-  ladder: Sequence[str],
-  improvements: Improvements,
-):
-  """Compositions and what is known of them, and the ladder."""
-  valid.check_ladder(ladder, swapnet.num_units)
-  for word, found in compositions.items():
-    compositions_of.validate(word, swapnet.num_units)
-    for name in ("valid", "test"):
-      accuracy = getattr(found, name)
-      if accuracy is not None and not 0 <= accuracy <= 1:
-        raise ValueError(
-          f"{name} of composition {word} is {accuracy}; an accuracy is a share "
-          "from 0 to 1, or None where it was not measured"
-        )
+def _check_accuracies(word: str, found: Composition):
+  for name in ("valid", "test"):
+    accuracy = getattr(found, name)
+    if accuracy is not None and not 0 <= accuracy <= 1:
+      raise ValueError(
+        f"{name} of composition {word} is {accuracy}; an accuracy is a share "
+        "from 0 to 1, or None where it was not measured"
+      )
+
+
+def _check_calibrated(swapnet: SwapNet, improvements: Improvements):
   for word in improvements.calibrated:
     compositions_of.validate(word, swapnet.num_units)
   for node in nodes_to_calibrate(swapnet, improvements.calibrated):

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 import pwl_jax
-from pwl_jax.bundle import stores
+from pwl_jax.bundle import packing, stores
 from pwl_jax.bundle.parts import (
   Composition,
   ImageInput,
@@ -16,6 +16,7 @@ from pwl_jax.bundle.parts import (
   Leaf,
   Manifest,
   Piece,
+  made_of,
 )
 from pwl_jax.exporting.pieces import Pieces
 
@@ -103,7 +104,12 @@ def _described(pieces: Pieces, binaries: Binaries) -> dict[str, Piece]:
   return {
     name: Piece(
       {
-        leaf: Leaf(str(array.dtype), array.shape, stores.digest(array))
+        leaf: Leaf(
+          str(array.dtype),
+          array.shape,
+          stores.digest(array),
+          None if made_of(name, pieces) else packing.count(array),
+        )
         for leaf, array in leaves.items()
       },
       {
@@ -111,6 +117,7 @@ def _described(pieces: Pieces, binaries: Binaries) -> dict[str, Piece]:
         for (piece, role), binary in binaries.items()
         if piece == name
       },
+      made_of(name, pieces),
     )
     for name, leaves in pieces.items()
   }

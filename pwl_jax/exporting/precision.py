@@ -1,5 +1,10 @@
-"""In which precision every unit of a bundle is stored, and so served."""
+"""In which precision every unit of a bundle is stored, and so served.
 
+"int8+float32" stores a unit of the teacher in two parts: a coarse one, which
+is served at first, and the rest, which makes every bit of it.
+"""
+
+import functools
 import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,16 +12,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl_jax.bundle.names import flat, nested
+from pwl_jax.bundle.parts import REST
 from pwl_jax.compress.fit import fit_scales
 from pwl_jax.compress.leaves import WHOLE, decode, encode
+from pwl_jax.compress.refine import rest_of_unit
 from pwl_jax.compress.rounding import PRECISIONS
 from pwl_jax.exporting.pieces import Pieces
 from pwl_jax.method.checks import check_choice
-from pwl_jax.method.composition import ROLES
+from pwl_jax.method.composition import (
+  COARSE,
+  GROUPS,
+  ROLES,
+  TEACHER,
+  side,
+)
 from pwl_jax.method.network import unit_name
 from pwl_jax.method.swapnet import SwapNet
 
 EXACT = "float32"
+TWICE = tuple(f"{coarse}+{EXACT}" for coarse in WHOLE)
+CHOICES = {"student": PRECISIONS, "teacher": (*PRECISIONS, *TWICE)}
 Scales = Mapping[str, Mapping[str, Any]]  # Piece -> leaf -> its scales.
 NO_SCALES: Scales = types.MappingProxyType({})
 
@@ -30,11 +45,32 @@ class Precisions(NamedTuple):
 
   def of(self, piece: str) -> str:
     role, _, unit = piece.partition("/unit")
-    return getattr(self, role)[int(unit)] if role in ROLES.values() else EXACT
+    if role == GROUPS[COARSE]:
+      return self.teacher[int(unit)].partition("+")[0]
+    if role not in ROLES.values():
+      return EXACT
+    return getattr(self, role)[int(unit)].rpartition("+")[2]
 
   @property
   def is_exact(self) -> bool:
     return {*self.student, *self.teacher} == {EXACT}
+
+  @property
+  def coarse(self) -> tuple[int, ...]:
+    """The units of the teacher that are stored in two parts."""
+    return tuple(i for i, p in enumerate(self.teacher) if p in TWICE)
+
+  @property
+  def units(self) -> list[str]:
+    """The pieces of both networks."""
+    return [
+      *(f"{GROUPS[COARSE]}/{unit_name(i)}" for i in self.coarse),
+      *(
+        f"{role}/{unit_name(i)}"
+        for role in ROLES.values()
+        for i in range(len(getattr(self, role)))
+      ),
+    ]
 
 
 def as_trained(num_units: int) -> Precisions:
@@ -45,7 +81,7 @@ def parse(given: str, num_units: int, *, network: str) -> tuple[str, ...]:
   """ "int8", for all units of a network, or one for each: "int8,float32"."""
   found = tuple(part.strip() for part in given.split(","))
   for precision in found:
-    check_choice(f"precision of the {network}", precision, PRECISIONS)
+    check_choice(f"precision of the {network}", precision, CHOICES[network])
   if len(found) not in (1, num_units):
     raise ValueError(
       f"the {network} has {num_units} units, and {given!r} names the precision "
@@ -56,22 +92,41 @@ def parse(given: str, num_units: int, *, network: str) -> tuple[str, ...]:
 
 
 def stored(pieces: Pieces, precisions: Precisions) -> Pieces:
-  """Of float32 leaves what lies in a bundle."""
-  return {
-    piece: encode(
-      leaves, precisions.of(piece), scales=precisions.scales.get(piece)
-    )
-    for piece, leaves in pieces.items()
-  }
+  """Of float32 leaves what lies in a bundle.
+
+  A unit in two parts is there as these, and as what is made of them.
+  """
+  found: Pieces = {}
+  coarse = {f"{ROLES[TEACHER]}/{unit_name(i)}": i for i in precisions.coarse}
+  for piece, leaves in pieces.items():
+    if piece in coarse:
+      unit = unit_name(coarse[piece])
+      rounded = f"{GROUPS[COARSE]}/{unit}"
+      found[rounded] = _encoded(rounded, leaves, precisions)
+      found[f"{REST}/{unit}"] = rest_of_unit(leaves, found[rounded])
+    found[piece] = _encoded(piece, leaves, precisions)
+  return found
+
+
+def _encoded(
+  piece: str, leaves: Mapping[str, np.ndarray], precisions: Precisions
+) -> dict[str, np.ndarray]:
+  scales = precisions.scales.get(piece)
+  return encode(leaves, precisions.of(piece), scales=scales)
 
 
 def as_served(variables: Mapping[str, Any], pieces: Pieces) -> dict[str, Any]:
-  """Both networks as they come out of the pieces they are stored as."""
+  """The networks as they come out of the pieces they are stored as.
+
+  Those units of the teacher that are stored in two parts are in `coarse`.
+  """
   found = dict(variables)
-  for role in ROLES.values():
-    found[role] = {
-      unit: _restored(tree, pieces[f"{role}/{unit}"])
-      for unit, tree in variables[role].items()
+  for letter, group in GROUPS.items():
+    trees = variables[ROLES[side(letter)]]
+    found[group] = {
+      unit: _restored(tree, pieces[f"{group}/{unit}"])
+      for unit, tree in trees.items()
+      if f"{group}/{unit}" in pieces
     }
   return found
 
@@ -88,17 +143,17 @@ def with_scales(
   inputs: np.ndarray,
 ) -> Precisions:
   """Scales fitted to what the layers of both networks make of some inputs."""
+  fitted = functools.cache(
+    lambda role, precision: fit_scales(
+      getattr(swapnet, role), variables[role], inputs, precision
+    )
+  )
   scales = {}
-  for role in ROLES.values():
-    own = getattr(precisions, role)
-    for precision in sorted({*own} & {*WHOLE}):
-      network = getattr(swapnet, role)
-      found = fit_scales(network, variables[role], inputs, precision)
-      scales |= {
-        f"{role}/{unit_name(i)}": found[unit_name(i)]
-        for i in range(len(own))
-        if own[i] == precision
-      }
+  for piece in precisions.units:
+    group, _, unit = piece.partition("/")
+    role = ROLES[TEACHER] if group == GROUPS[COARSE] else group
+    if precisions.of(piece) in WHOLE:
+      scales[piece] = fitted(role, precisions.of(piece))[unit]
   return precisions._replace(scales=scales)
 
 

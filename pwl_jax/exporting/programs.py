@@ -16,6 +16,7 @@ from jax import export
 
 from pwl_jax.bundle.manifest import DECODE, ENCODE, RUN, Input
 from pwl_jax.bundle.names import flat, nested
+from pwl_jax.bundle.parts import made_of
 from pwl_jax.compress.leaves import decode
 from pwl_jax.data.inputs import noise, to_network
 from pwl_jax.method import composition as compositions
@@ -56,7 +57,10 @@ def tasks(
     for i in range(swapnet.num_units):
       piece = f"{role}/{unit_name(i)}"
       run = _unit(swapnet, i, letter, input)
-      found.append(Task(piece, RUN, run, feature))
+      found += [
+        Task(name, RUN, run, feature)
+        for name in (*made_of(piece, pieces)[:1], piece)
+      ]
       feature = jax.eval_shape(run, pieces[piece], feature)
       features[letter, i] = feature
   for i in range(swapnet.num_units - 1):
@@ -143,16 +147,20 @@ def _passes(
   Piece, role, and what goes into the network there and what comes out.
   """
   inputs = noise(input, 3)
+  coarse = compositions.GROUPS[compositions.COARSE]
   ways = {compositions.TEACHER: ENCODE, compositions.STUDENT: DECODE}
   for letter, role in compositions.ROLES.items():
     x = inputs
     for i in range(swapnet.num_units):
 
-      def run(variables, x, i=i, letter=letter):
+      def run(own, x, i=i, letter=letter, role=role):
         x = x if i else to_network(x, input)
-        return swapnet.run_unit(variables, i, letter, x)[0]
+        return swapnet.run_unit({role: own}, i, letter, x)[0]
 
-      feature = jax.jit(run)({role: variables[role]}, x)
+      if role == "teacher" and unit_name(i) in variables.get(coarse, {}):
+        rounded = jax.jit(run)(variables[coarse], x)
+        yield f"{coarse}/{unit_name(i)}", RUN, x, rounded
+      feature = jax.jit(run)(variables[role], x)
       yield f"{role}/{unit_name(i)}", RUN, x, feature
       x = feature
       if i < swapnet.num_units - 1 and swapnet.has_converter(i):

@@ -2,7 +2,8 @@
 
 Its variables are keyed network -> unit -> collection, where the networks are
 `teacher` and `student` and `converters` holds one entry per boundary (empty
-where widths are equal):
+where widths are equal). `coarse` may hold units of the teacher in fewer bits,
+for compositions such as "TtSS".
 
   swapnet = SwapNet.create(teacher, student)
   variables = swapnet.init(jax.random.key(0))
@@ -143,7 +144,7 @@ class SwapNet:
     self, variables: Variables, i: int, letter: str, feature: Feature
   ) -> Feature:
     """To the width of the network that `letter` names, at boundary i."""
-    to = self.decode if letter == compositions.TEACHER else self.encode
+    to = self.encode if letter == compositions.STUDENT else self.decode
     return to(variables, i, feature)
 
   def compose(
@@ -159,10 +160,19 @@ class SwapNet:
 
     A feature is kept as the unit before its boundary made it, unconverted.
     """
-    compositions.validate(composition, self.num_units)
+    self.check_composition(variables, composition)
     self.teacher.check_input(x)
     return self.run_units(
       variables, x, composition, start=0, train=train, key=key
+    )
+
+  def check_composition(self, variables: Variables, composition: str):
+    """Raises unless there are variables for all of its units."""
+    coarse = variables.get(compositions.GROUPS[compositions.COARSE], {})
+    compositions.validate(
+      composition,
+      self.num_units,
+      [i for i in range(self.num_units) if unit_name(i) in coarse],
     )
 
   def run_units(
@@ -183,7 +193,7 @@ class SwapNet:
     outputs, batch_stats = [], {}
     for i in range(start, self.num_units):
       letter = composition[i]
-      if i and letter != composition[i - 1]:
+      if i and compositions.is_switch(letter, composition[i - 1]):
         feature = self.convert(variables, i - 1, letter, feature)
       feature, stats = self.run_unit(
         variables, i, letter, feature, train=train, key=key
@@ -206,7 +216,7 @@ class SwapNet:
 
     The stats are keyed by unit, and empty where the unit did not train.
     """
-    train = train and letter != compositions.TEACHER
+    train = train and letter == compositions.STUDENT
     unit, own = self.unit(variables, i, letter)
     output, stats = apply_unit(
       unit, own, feature, train=train, key=unit_key(key, i)
@@ -217,9 +227,10 @@ class SwapNet:
     self, variables: Variables, i: int, letter: str
   ) -> tuple[nn.Module, Variables]:
     """Unit i of the network that `letter` names, and its variables."""
-    role = compositions.ROLES[letter]
-    network = self.teacher if role == "teacher" else self.student
-    return network.units[i], variables[role][unit_name(i)]
+    is_student = letter == compositions.STUDENT
+    network = self.student if is_student else self.teacher
+    own = variables[compositions.GROUPS[letter]]
+    return network.units[i], own[unit_name(i)]
 
   def logits(
     self, variables: Variables, x: jax.Array, composition: str

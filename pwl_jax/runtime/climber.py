@@ -14,7 +14,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from pwl_jax.method.composition import validate
 from pwl_jax.runtime import background, routes
 from pwl_jax.runtime.errors import (
   BudgetExceeded,
@@ -66,8 +65,7 @@ class Climber:
 
   def start(self, word: str):
     """The first composition, here and now."""
-    validate(word, self._memory.manifest.num_units)
-    self._memory.check(word)
+    self._memory.check(self._memory.manifest.validate(word))
     try:
       self._steps.take(word, Upgrade(word, "", "every"), self._memory)
     except Exception as error:
@@ -76,7 +74,7 @@ class Climber:
   def go(self, to: str | None, policy: str = "better") -> Upgrade:
     """Towards a composition, by default the best there is room for."""
     if to is not None:
-      validate(to, self._memory.manifest.num_units)
+      self._memory.manifest.validate(to)
     with self._wake:
       self._check_open()
       memory = self._memory
@@ -190,7 +188,7 @@ class Climber:
         f"beyond the budget of {memory.budget:,} bytes; give more, or go by "
         'smaller steps with policy="every"'
       )
-    goal.begin(present, memory.size(*self._steps.to_load(way, memory)))
+    goal.begin(present, self._steps.bytes_to_read(way, memory))
     for word, following in itertools.zip_longest(way, way[1:]):
       self._steps.take(word, goal, memory, following)
       goal.reached(word)
@@ -202,7 +200,7 @@ class Climber:
     present, route = self._serving.composition, _router(memory)
     for word in () if memory.fits(present) else memory.candidates(present):
       way = route(present, word, policy="every") or []
-      if broken & self._steps.to_load(way, memory):
+      if broken & {*self._steps.to_load(way, memory)}:
         continue
       with self._wake:
         if self._next is not None or self._closed:

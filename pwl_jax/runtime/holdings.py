@@ -80,7 +80,7 @@ class Holdings:
     try:
       roles = self._bundle.manifest.pieces[piece].programs
       programs = {r: self._bundle.program_bytes(piece, r) for r in roles}
-      leaves = self._bundle.leaves(piece, pace)
+      leaves = self._bundle.leaves(piece, pace, self._parts(piece))
       return Held(
         jax.block_until_ready(self._put(leaves)),
         programs,
@@ -95,6 +95,18 @@ class Holdings:
         f"of {self._device}: {in_a_line(error)}",
         piece,
       ) from error
+
+  def _parts(self, piece: str) -> dict[str, dict[str, np.ndarray]]:
+    """Of those that it is made of what is there, on the host."""
+    held = {
+      part: self._pieces.get(part)
+      for part in self._bundle.manifest.parts_of(piece)
+    }
+    return {
+      part: {name: np.asarray(leaf) for name, leaf in found.leaves.items()}
+      for part, found in held.items()
+      if found
+    }
 
   def keep(self, piece: str, held: Held):
     self._pieces[piece] = held

@@ -25,7 +25,8 @@ class Memory(NamedTuple):
 
   @property
   def largest(self) -> int:
-    return max(map(self.size, self.manifest.pieces))
+    """Of what is loaded at once."""
+    return max(map(self.manifest.loading_bytes, self.manifest.pieces))
 
   @property
   def student(self) -> set[str]:

@@ -7,14 +7,23 @@ both reach what was asked for, whatever it is.
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from pwl_jax.bundle.manifest import Manifest
+from pwl_jax.method.composition import COARSE, rank
 from pwl_jax.method.composition import STUDENT as S
 from pwl_jax.method.composition import TEACHER as T
 
 POLICIES = ("better", "every")
 
 Crosses = Callable[[str, str], bool]
+
+
+class Change(NamedTuple):
+  """One unit, and the letter that it has from then on."""
+
+  unit: int
+  letter: str
 
 
 def accuracies(manifest: Manifest) -> dict[str, float]:
@@ -29,21 +38,22 @@ def accuracies(manifest: Manifest) -> dict[str, float]:
   return found or {word: float(i) for i, word in enumerate(ladder)}
 
 
-def loading_order(ladder: Sequence[str], num_units: int) -> list[int]:
-  """The units as the rungs change them, and then those that none does."""
+def loading_order(ladder: Sequence[str], num_units: int) -> list[Change]:
+  """The changes from rung to rung, and then those of units that none has."""
   order = [
-    i
+    Change(i, above[i])
     for below, above in itertools.pairwise(ladder)
     for i in range(num_units)
     if below[i] != above[i]
   ]
-  return list(dict.fromkeys([*order, *range(num_units)]))
+  order += [Change(i, T) for i in range(num_units)]
+  return list(dict.fromkeys(order))
 
 
 def route(
   present: str,
   target: str,
-  order: Sequence[int],
+  order: Sequence[Change],
   accuracy: Mapping[str, float],
   *,
   policy: str = "better",
@@ -51,23 +61,22 @@ def route(
 ) -> list[str] | None:
   """The compositions on the way, the target last; None if there is no way.
 
-  What goes back to the student's goes back first, and at once. Then the
-  teacher's units come in `order`, one by one with "every", and with "better"
-  several at once where a step alone would answer worse than what is served by
-  then.
+  What goes back goes back first, and at once. Then the teacher's units come in
+  `order`, one by one with "every", and with "better" several at once where a
+  step alone would answer worse than what is served by then. To make a unit
+  exact counts as no step down: what is measured between the two is chance.
 
   Args:
     present: what is served.
     target: what is to be served.
-    order: of the units on the way up.
+    order: of the changes on the way up.
     accuracy: of what was measured.
     policy: "better" or "every".
     crosses: whether there is memory to replace a composition by another one.
       Steps of one unit are taken without asking, as there are no smaller
       ones; on the way down so many units go at once as can.
   """
-  changes = list(zip(present, target, strict=True))
-  down = [i for i in reversed(order) if changes[i] == (T, S)]
+  down = _down(present, target, order)
   if down and crosses(present, target):
     return [target]
   way, word = [], present
@@ -75,29 +84,53 @@ def route(
     count = next(
       n
       for n in range(len(down), 0, -1)
-      if n == 1 or crosses(word, _with(word, down[:n], S))
+      if n == 1 or crosses(word, _with(word, down[:n]))
     )
-    word = _with(word, down[:count], S)
+    word = _with(word, down[:count])
     way.append(word)
     down = down[count:]
-  up = [i for i in order if changes[i] == (S, T)]
+  up = _up(present, target, order)
   return _upward(way, word, up, accuracy, policy, crosses)
+
+
+def _down(present: str, target: str, order: Sequence[Change]) -> list[Change]:
+  """What came last goes first."""
+  units = dict.fromkeys(change.unit for change in reversed(order))
+  return [
+    Change(i, target[i]) for i in units if rank(target[i]) < rank(present[i])
+  ]
+
+
+def _up(present: str, target: str, order: Sequence[Change]) -> list[Change]:
+  """Of the order what lies between the two, and what is missing behind it."""
+  found = [
+    change
+    for change in order
+    if rank(present[change.unit])
+    < rank(change.letter)
+    <= rank(target[change.unit])
+  ]
+  for i in dict.fromkeys(change.unit for change in order):
+    if rank(target[i]) > rank(present[i]) and Change(i, target[i]) not in found:
+      found.append(Change(i, target[i]))
+  return found
 
 
 def _upward(
   way: list[str],
   present: str,
-  up: Sequence[int],
+  up: Sequence[Change],
   accuracy: Mapping[str, float],
   policy: str,
   crosses: Crosses,
 ) -> list[str] | None:
   best = accuracy.get(present, float("-inf"))
   word, waiting = present, 0
-  for n, unit in enumerate(up, start=1):
-    word, waiting = _with(word, [unit], T), waiting + 1
+  for n, change in enumerate(up, start=1):
+    word, waiting = _with(word, [change]), waiting + 1
     found = accuracy.get(word)
     mends = found is not None and found >= best
+    mends |= waiting == 1 and present[change.unit] == COARSE
     if n == len(up) or policy == "every" or mends:
       if waiting > 1 and not crosses(present, word):
         return None
@@ -107,5 +140,8 @@ def _upward(
   return way
 
 
-def _with(word: str, units: Sequence[int], letter: str) -> str:
-  return "".join(letter if i in units else a for i, a in enumerate(word))
+def _with(word: str, changes: Sequence[Change]) -> str:
+  letters = list(word)
+  for unit, letter in changes:
+    letters[unit] = letter
+  return "".join(letters)

@@ -11,7 +11,7 @@ import jax
 
 from pwl_jax.bundle.manifest import DECODE, ENCODE, RUN, Manifest
 from pwl_jax.bundle.reading import Bundle
-from pwl_jax.method.composition import TEACHER
+from pwl_jax.method.composition import STUDENT, is_switch
 from pwl_jax.runtime.errors import Closed
 from pwl_jax.runtime.events import EventLog
 from pwl_jax.runtime.executables import Cache
@@ -87,15 +87,14 @@ class Serving:
 
   def _steps(self, word: str) -> list[Step]:
     steps = []
-    known = self.manifest.compositions.get(word)
+    calibrated = self.manifest.is_calibrated(word)
     for i, letter in enumerate(word):
       converter = self.manifest.boundary(i - 1) if i else None
-      if converter and letter != word[i - 1]:
-        role = DECODE if letter == TEACHER else ENCODE
+      if converter and is_switch(letter, word[i - 1]):
+        role = ENCODE if letter == STUDENT else DECODE
         steps.append(self._step(converter, role))
-      node = self.manifest.node(word[: i + 1])
-      calibrated = node if known and known.calibrated else None
-      steps.append(self._step(self.manifest.unit(letter, i), RUN, calibrated))
+      node = self.manifest.node(word[: i + 1]) if calibrated else None
+      steps.append(self._step(self.manifest.unit(letter, i), RUN, node))
     return steps
 
   def _step(self, piece: str, role: str, node: str | None = None) -> Step:

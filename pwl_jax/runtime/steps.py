@@ -27,12 +27,19 @@ class Steps:
   @property
   def reading_bytes(self) -> int:
     """Of what is being read, or was read ahead of its need."""
-    piece = self._reader.coming
-    return self._holdings.size(piece) if piece else 0
+    piece, manifest = self._reader.coming, self._serving.manifest
+    return manifest.loading_bytes(piece) if piece else 0
 
-  def to_load(self, way: list[str], memory: Memory) -> set[str]:
-    """The pieces that are missing on it."""
-    return {piece for word in way for piece in self._missing(word, memory)}
+  def to_load(self, way: list[str], memory: Memory) -> list[str]:
+    """The pieces that are missing on it, in their order."""
+    missing = (piece for word in way for piece in self._missing(word, memory))
+    return list(dict.fromkeys(missing))
+
+  def bytes_to_read(self, way: list[str], memory: Memory) -> int:
+    """Of files, until it is gone."""
+    return self._serving.manifest.bytes_to_read(
+      self.to_load(way, memory), self._holdings.names
+    )
 
   def take(
     self,
@@ -78,7 +85,8 @@ class Steps:
       self._drop(keep=memory.needed(word) | memory.needed(present))
 
   def _with(self, piece: str, memory: Memory) -> int:
-    return memory.size(*{*self._holdings.names, piece})
+    others = {*self._holdings.names} - {piece}
+    return memory.size(*others) + memory.manifest.loading_bytes(piece)
 
   def _drop(self, keep: set[str]):
     dropped = [name for name in self._holdings.names if name not in keep]
