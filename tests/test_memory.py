@@ -19,6 +19,7 @@ from pwl_jax.runtime.memory import Memory
 
 N = 3
 WORDS = compositions.every(N)
+ORDER = routes.loading_order(compositions.prefix(N), N)
 
 
 def manifest_of(sizes, accuracy=None, ladder=None):
@@ -88,7 +89,7 @@ def test_no_way_goes_beyond_its_room(seed, keep):
       way = routes.route(
         present,
         target,
-        range(N),
+        ORDER,
         routes.accuracies(manifest),
         policy="every",
         crosses=memory.crosses,
@@ -109,7 +110,7 @@ def test_the_way_down_is_taken_in_parts_that_find_room():
 
   def way(present, target, budget):
     crosses = Memory(manifest, budget, False).crosses
-    return routes.route(present, target, range(N), accuracy, crosses=crosses)
+    return routes.route(present, target, ORDER, accuracy, crosses=crosses)
 
   assert way("TTT", "SSS", None) == ["SSS"]
   # 150 are served; with 50 beyond that one unit of 40 fits at a time.
@@ -130,7 +131,7 @@ def test_several_units_at_once_need_their_room():
     crosses = Memory(manifest, budget, False).crosses
     found = routes.accuracies(manifest)
     return routes.route(
-      "SSS", "TTT", range(N), found, policy=policy, crosses=crosses
+      "SSS", "TTT", ORDER, found, policy=policy, crosses=crosses
     )
 
   assert way(None) == way(220) == ["TTT"]
@@ -170,7 +171,7 @@ def test_a_bundle_of_which_nothing_was_measured(ladder):
   memory = Memory(manifest_of(drawn(2), {}, ladder), None)
   assert memory.candidates("SSS")[0] == "TTT"
   order = routes.loading_order(ladder, N)
-  assert sorted(order) == [0, 1, 2]
+  assert sorted(order) == [(0, "T"), (1, "T"), (2, "T")]
   way = routes.route("SSS", "TTT", order, routes.accuracies(memory.manifest))
   assert way[-1] == "TTT"
 

@@ -19,6 +19,7 @@ from pwl_jax.bundle.parts import (
   made_of,
 )
 from pwl_jax.exporting.pieces import Pieces
+from pwl_jax.method.composition import in_full
 
 Binaries = Mapping[tuple[str, str], bytes]  # (piece, role) -> a program.
 
@@ -46,7 +47,7 @@ def describe(
     pieces=_described(pieces, binaries),
     compositions={
       word: Composition(
-        0, _share(found.valid), _share(found.test), word in calibrated
+        0, _share(found.valid), _share(found.test), in_full(word) in calibrated
       )
       for word, found in compositions.items()
     },
