@@ -13,7 +13,7 @@ from rich.filesize import decimal as size
 from rich.table import Table
 from rich.text import Text
 
-from pwl_jax.bundle.parts import Input, SoundInput, TextInput
+from pwl_jax.bundle.parts import COARSE, REST, Input, SoundInput, TextInput
 from pwl_jax.bundle.reading import Bundle
 from pwl_jax.bundle.text import plain
 from pwl_jax.method import composition as compositions
@@ -59,7 +59,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield "classes", ", ".join(names[:MOST_NAMES]) + more
   if manifest.ladder:
     yield "ladder", " > ".join(manifest.ladder)
-  total = sum(piece.nbytes for piece in manifest.pieces.values())
+  total = sum(piece.stored_bytes for piece in manifest.pieces.values())
   store = "one Orbax item" if manifest.store == "orbax" else "one safetensors"
   store += "" if manifest.store == "orbax" else " file"
   yield "weights", f"{size(total)}, {store} per piece ({manifest.store})"
@@ -75,25 +75,30 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
 def _units(bundle: Bundle, console: Console) -> Table:
   """The bytes of both networks, unit by unit, and of what lies between."""
   manifest = bundle.manifest
-  letters = (compositions.STUDENT, compositions.TEACHER)
-  rows, totals = [], [0, 0, 0]
+  groups = [*compositions.ROLES.values()][::-1]
+  columns = [*groups, "converter behind it"]
+  if manifest.coarse:
+    groups += [COARSE, REST]
+    columns[2:2] = ["coarse", "the rest of it"]
+  rows, totals = [], [0] * len(columns)
   for i in range(manifest.num_units):
-    pieces = [manifest.unit(letter, i) for letter in letters]
-    sizes: list[int | None] = [manifest.pieces[p].nbytes for p in pieces]
-    behind = manifest.boundary(i)
-    sizes.append(manifest.pieces[behind].nbytes if behind else None)
+    pieces = [f"{group}/unit{i}" for group in groups]
+    pieces.append(manifest.boundary(i) or "")
+    sizes = [
+      manifest.pieces[piece].nbytes if piece in manifest.pieces else None
+      for piece in pieces
+    ]
     totals = [a + (b or 0) for a, b in zip(totals, sizes, strict=True)]
     rows.append((str(i), *(_or_dash(nbytes, size) for nbytes in sizes)))
   rows.append(("all", *map(size, totals)))
-  columns = ("unit", "student", "teacher", "converter behind it")
-  return _fitting(console, "Units", columns, rows)
+  return _fitting(console, "Units", ["unit", *columns], rows)
 
 
 def _compositions(bundle: Bundle, console: Console) -> Table:
   manifest = bundle.manifest
   words = sorted(
     manifest.compositions,
-    key=lambda word: (word.count(compositions.TEACHER), word),
+    key=lambda word: (sum(map(compositions.rank, word)), word),
   )
   title = "Compositions"
   if len(words) > MOST_ROWS:

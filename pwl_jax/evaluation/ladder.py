@@ -17,6 +17,7 @@ from pwl_jax.method import composition as compositions
 T, S = compositions.TEACHER, compositions.STUDENT
 Sizes = Mapping[int, int]  # Bytes by unit.
 NO_COARSE: Sizes = types.MappingProxyType({})
+DIGITS = 9  # Of areas, so that equal ones are equal however they are summed.
 
 
 class Ladder(NamedTuple):
@@ -66,19 +67,22 @@ def best_ladder(
       f"{', '.join(compositions.prefix(n))}"
     )
   limit = max(worst[last], tolerance)
-  # (-area, order, rungs) of the best way to each composition within the limit;
-  # of equal areas the order that comes first, which is that of the network.
+  # (-area, changes, rungs) of the best way to each composition within the
+  # limit; of equal areas the one with coarse units first, and otherwise in the
+  # order of the network.
   best: dict[str, tuple] = {first: (0.0, (), (first,))}
+  whole = max(1, sum(unit_bytes))
   for word in words:
     ways = []
     for other in below[word]:
       if other in best and accuracy[other] - accuracy[word] <= limit:
-        area, order, rungs = best[other]
+        area, changes, rungs = best[other]
         unit, loaded = _loaded(other, word, unit_bytes, coarse_bytes)
-        area -= accuracy[other] * loaded
-        ways.append((area, (*order, unit), (*rungs, word)))
+        area -= accuracy[other] * loaded / whole
+        change = compositions.rank(word[unit]), unit
+        ways.append((area, (*changes, change), (*rungs, word)))
     if ways:
-      best[word] = min(ways)
+      best[word] = min(ways, key=lambda way: (round(way[0], DIGITS), way[1]))
   return _judged(best[last][2], accuracy, unit_bytes, coarse_bytes)
 
 

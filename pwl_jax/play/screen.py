@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pwl_jax.method.composition import CLIMB, GROUPS, ROLES, TEACHER
 from pwl_jax.play import scene as scenes
 from pwl_jax.play.log import Log
 from pwl_jax.play.scene import Scene
@@ -27,6 +28,7 @@ STYLES = {
   "student": "green",
   "loading": "yellow",
   "loaded": "yellow",
+  "coarse": "cyan",  # The teacher, in fewer bits.
   "teacher": "blue",
 }
 
@@ -75,25 +77,23 @@ def view(
 
 def _units(scene: Scene, longest: int) -> RenderableType:
   manifest = scene.manifest
-  sizes = {
-    letter: [
-      manifest.pieces[manifest.unit(letter, i)].nbytes
-      for i in range(manifest.num_units)
-    ]
-    for letter in "ST"
-  }
-  largest = max(*sizes["S"], *sizes["T"], 1)
+  units = range(manifest.num_units)
+
+  def nbytes(letter: str, i: int) -> int:
+    return manifest.pieces[manifest.unit(letter, i)].nbytes
+
+  largest = max(1, *(nbytes(letter, i) for letter in ROLES for i in units))
   grid = Table.grid(padding=(0, 2))
   for width in (None, 7, longest, 8):
     grid.add_column(min_width=width)
   for i, letter in enumerate(scene.composition):
-    served = "teacher" if letter == "T" else "student"
-    coming = manifest.unit("T", i) if letter == "S" else ""
-    state = served
-    if coming in scene.coming:
-      state = "loaded" if coming in scene.loaded else "loading"
+    state = served = GROUPS[letter]
+    better = CLIMB[CLIMB.index(letter) + 1 :]
+    coming = scene.coming & {manifest.unit(other, i) for other in better}
+    if coming:
+      state = "loaded" if coming <= scene.loaded else "loading"
     lengths = [
-      max(1, round(longest * sizes[x][i] / largest)) for x in (letter, "T")
+      max(1, round(longest * nbytes(x, i) / largest)) for x in (letter, TEACHER)
     ]
     bar = Text("━" * lengths[0], style=STYLES[served])
     rest = "━" * (lengths[1] - lengths[0])
@@ -102,7 +102,7 @@ def _units(scene: Scene, longest: int) -> RenderableType:
       Text(f"unit {i}"),
       Text(state, style=STYLES[state]),
       bar,
-      Text(size(sizes[letter][i]), style="dim"),
+      Text(size(nbytes(letter, i)), style="dim"),
     )
   return grid
 

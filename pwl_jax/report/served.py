@@ -108,7 +108,7 @@ def check(found: Any):
       raise ValueError(f"{name} is 0")
   words = [rung["composition"] for rung in found["rungs"]]
   for word in words:
-    compositions.validate(word, len(words[0]))
+    compositions.validate(word, len(words[0]), range(len(words[0])))
   for part in found["bins"]:
     if part["composition"] not in words or not part["requests"]:
       raise ValueError(f"bins have {part}")
@@ -143,10 +143,11 @@ def _check_times(found: Served):
 
 
 def of_run(workdir: pathlib.Path, path: pathlib.Path) -> Served:
-  """Of the bundle that lies in the workdir now, if there is one."""
+  """Of a bundle that lies in the workdir as it does now, if it is there."""
   found = read(path)
+  name = pathlib.PurePath(found["bundle"]).name
   try:
-    written = (workdir / "bundle" / MANIFEST).read_bytes()
+    written = (workdir / name / MANIFEST).read_bytes()
   except OSError:
     return found
   if hashlib.sha256(written).hexdigest() != found["manifest_sha256"]:
