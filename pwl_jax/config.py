@@ -65,6 +65,9 @@ def default_config() -> ConfigDict:
   evaluation.memory_budget = 0  # Bytes to name the best composition for.
 
   config.export = _export()
+  # What the stage `precisions` compares, each for all units of the teacher; the
+  # student's are stored in the same, or in the coarser of two.
+  config.precisions = "float32,bfloat16,int8,int4,int8+float32,int4+float32"
   return config.lock()
 
 
@@ -116,7 +119,8 @@ def _export() -> ConfigDict:
   export.format = "orbax"  # Or "safetensors", a file per unit.
   export.platforms = ("cpu", "cuda", "tpu")  # That the programs run on.
   # What the units are stored in, and so served: float32, bfloat16, int8 or
-  # int4; or one for each unit, such as "int8,int8,float32".
+  # int4; or one for each unit, such as "int8,int8,float32". Those of the
+  # teacher may come in two, coarse first: int8+float32 or int4+float32.
   export.student = "float32"
   export.teacher = "float32"
   # Training examples to choose the scales of int8 and int4 on; 0 rounds every

@@ -31,4 +31,5 @@ class Context:
   export_precisions: tuple[str, str]  # Of student and teacher, as given.
   export_fit_examples: int  # To choose scales on; 0 for none.
   export_directory: str  # "" for the workdir's own.
+  compared_precisions: str  # With commas between them.
   fields: Mapping[str, Any]  # Of the config, by dotted names; and of the data.

@@ -80,6 +80,11 @@ def check(context: Context, name: str, before: Collection[str]):
   precisions_of(context)
   check_range("export.fit_examples", context.export_fit_examples, 0)
   ours.check(place(context))
+  check_needs(context, name, before)
+
+
+def check_needs(context: Context, name: str, before: Collection[str]):
+  """Raises unless there is all that a bundle is made of, or will be."""
   there = {*trained.current(context), *before}
   if evaluated.is_current(context, evaluated.NAME):
     there.add(evaluated.NAME)

@@ -1,16 +1,16 @@
 """The stages of a run, in their order, and which of them are left.
 
 Those that train are in `trained.py`; what is made of their results in
-`evaluated.py` and `exported.py`. A stage writes into `workdir/STAGE`; one that
-is complete is skipped, one that was interrupted goes on from its latest
-checkpoint.
+`evaluated.py`, `exported.py` and `compared.py`. A stage writes into
+`workdir/STAGE`; one that is complete is skipped, one that was interrupted goes
+on from its latest checkpoint.
 """
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from pwl_jax import evaluated, exported, overview, trained
+from pwl_jax import compared, evaluated, exported, overview, trained
 from pwl_jax.context import Context
 from pwl_jax.method.checks import check_choice
 
@@ -55,9 +55,19 @@ STAGES = {
     exported.run,
     derived=True,
   ),
+  compared.NAME: Stage(
+    compared.is_current,
+    compared.check,
+    compared.check_owner,
+    compared.plan,
+    compared.run,
+    derived=True,
+  ),
 }
 _READ_BY = [training.reads for training in trained.TRAININGS.values()]
-READ = tuple(itertools.chain(*_READ_BY, evaluated.READS, exported.READS))
+READ = tuple(
+  itertools.chain(*_READ_BY, evaluated.READS, exported.READS, compared.READS)
+)
 
 
 def stages_left(names: Sequence[str], context: Context) -> list[str]:

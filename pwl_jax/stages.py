@@ -101,6 +101,7 @@ def make_context(
     export_precisions=(config.export.student, config.export.teacher),
     export_fit_examples=config.export.fit_examples,
     export_directory=config.export.directory,
+    compared_precisions=config.precisions,
     fields=workdirs.flat(fields),
   )
 

@@ -7,10 +7,11 @@
   schema, forms    the form of results.json, field by field
   results          reads and checks it
   served           the same of play.json, which pwl_jax.play writes
+  precisions       the same of precisions.json, of the stage with that name
   run, stages      what a workdir holds, evaluated or not, and whether it is new
   findings         what the numbers say, in sentences
   table, tables, folded                the tables, for page and terminal
-  families, loading, serving, lattice, memory, curves   the pictures
+  families, loading, serving, lattice, memory, fewer_bits, curves  pictures
   drawing, axes, latency, theme, style how they look
   page, blocks, headline, terminal, writing    how they leave
   compare, compare_*                   several runs: groups, means, spreads

@@ -13,6 +13,9 @@ from pwl_jax.report import phrases
 from pwl_jax.report.theme import STYLE
 
 TINY = 1e-9  # Roundings of ticks.
+SIZES = FuncFormatter(
+  lambda x, place: re.sub(r"\.0+ ", " ", phrases.size(round(x)))
+)
 
 
 def percent_axis(axes: Axes, values: Sequence[float]):
@@ -32,9 +35,7 @@ def percent_axis(axes: Axes, values: Sequence[float]):
 def size_axis(axes: Axes, bins: int):
   """Bytes along the lower edge."""
   axes.xaxis.set_major_locator(MaxNLocator(nbins=bins))
-  axes.xaxis.set_major_formatter(
-    FuncFormatter(lambda x, place: re.sub(r"\.0+ ", " ", phrases.size(x)))
-  )
+  axes.xaxis.set_major_formatter(SIZES)
 
 
 def name_line(

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from pwl_jax.report import blocks, findings, folded, headline, phrases, tables
+from pwl_jax.report import (
+  blocks,
+  findings,
+  folded,
+  headline,
+  phrases,
+  precisions,
+  tables,
+)
 from pwl_jax.report.drawing import Picture
 from pwl_jax.report.results import Results
 from pwl_jax.report.run import Run
@@ -15,8 +23,11 @@ def of_run(run: Run, pictures: Sequence[Picture]) -> str:
   open_tables.append(tables.loading(results))
   if climb:
     open_tables.append(tables.ladder(results, climb))
-  closed = [
-    folded.every_composition(results),
+  closed = [folded.every_composition(results)]
+  if run.precisions:
+    open_tables.append(precisions.overview(run.precisions))
+    closed.append(precisions.every_composition(run.precisions))
+  closed += [
     folded.budgets(results),
     folded.units(results),
     folded.boundaries(results),

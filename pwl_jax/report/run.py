@@ -9,9 +9,10 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
+from pwl_jax.report import precisions, served, stages
 from pwl_jax.report import results as written
-from pwl_jax.report import served, stages
 from pwl_jax.report.forms import is_number
+from pwl_jax.report.precisions import Compared
 from pwl_jax.report.results import STAGES, Results
 from pwl_jax.report.schema import nothing
 from pwl_jax.report.served import Served
@@ -19,6 +20,10 @@ from pwl_jax.report.served import Served
 REPORT = "report"
 RESULTS = "results.json"
 NETWORK_OF = {"distill": "student"}  # The others are named like their stage.
+
+# Files of their own, which need not be there: how a bundle was served, and what
+# fewer bits come to.
+BESIDE = {"served": served, "precisions": precisions}
 
 Line = dict[str, float]
 
@@ -32,6 +37,7 @@ class Run(NamedTuple):
   curves: dict[str, list[Line]]  # stage -> what it reported, by steps
   evaluated: bool
   served: Served | None = None  # As its bundle was played last.
+  precisions: Compared | None = None
 
 
 def read(workdir: pathlib.Path) -> Run:
@@ -54,22 +60,17 @@ def read(workdir: pathlib.Path) -> Run:
   else:
     results = _without_evaluation(workdir, curves)
   name = workdir.absolute().name
-  played, why_not = _played(workdir)
-  results = {**results, "absent": results["absent"] | why_not}
-  return Run(name, workdir, results, curves, evaluated, played)
-
-
-def _played(
-  workdir: pathlib.Path,
-) -> tuple[Served | None, dict[str, str]]:
-  """How the bundle was served, if that is told and of the present one."""
-  path = workdir / REPORT / served.NAME
-  if not path.exists():
-    return None, {}
-  try:
-    return served.of_run(workdir, path), {}
-  except (ValueError, OSError) as error:
-    return None, {"play": f"{error}."}
+  beside: dict[str, Any] = {}
+  absent = dict(results["absent"])
+  for what, module in BESIDE.items():
+    path = workdir / REPORT / module.NAME
+    try:
+      if path.exists():
+        beside[what] = module.of_run(workdir, path)
+    except (ValueError, OSError) as error:
+      absent[path.stem] = f"{error}."
+  results = {**results, "absent": absent}
+  return Run(name, workdir, results, curves, evaluated, **beside)
 
 
 def read_curve(path: pathlib.Path) -> list[Line]:

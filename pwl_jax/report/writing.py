@@ -5,6 +5,7 @@ import pathlib
 from pwl_jax.report import (
   curves,
   families,
+  fewer_bits,
   lattice,
   loading,
   memory,
@@ -33,7 +34,7 @@ def write(run: Run) -> pathlib.Path:
     run.workdir / runs.REPORT,
     page.of_run(run, pictures := pictures_of(run)),
     pictures,
-    (*PICTURES, serving.NAME),
+    (*PICTURES, serving.NAME, fewer_bits.NAME),
   )
 
 
@@ -44,6 +45,7 @@ def pictures_of(run: Run) -> list[Picture]:
     serving.picture(run.served) if run.served else None,
     lattice.picture(run.results),
     memory.picture(run.results),
+    fewer_bits.picture(run.precisions) if run.precisions else None,
     curves.picture(run.curves, run.results["stages"]),
   )
   return [picture for picture in found if picture]
