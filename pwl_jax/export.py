@@ -2,9 +2,11 @@
 
   python -m pwl_jax.export --workdir=runs/digits --student=int8 --teacher=int8
   python -m pwl_jax.export --workdir=runs/digits --teacher=int8,int8,float32
+  python -m pwl_jax.export --workdir=runs/digits --teacher=int8+float32
 
 A precision is float32, bfloat16, int8 or int4: one for all units of a network,
-or one for each. What the rounded networks answer is measured, on held-out and
+or one for each. In two of them, as in the last line, the teacher comes coarse
+first and is made exact later. What the rounded networks answer is measured, on held-out and
 on test examples, and goes into the bundle.
 """
 
