@@ -18,8 +18,10 @@ from pwl_jax.exporting.pieces import network_pieces, served_variables
 from pwl_jax.exporting.precision import (
   Precisions,
   as_served,
+  as_trained,
   of_texts,
   stored,
+  units_to_fit,
   with_scales,
 )
 from pwl_jax.method.composition import ROLES, TEACHER
@@ -43,12 +45,33 @@ def with_fitted_scales(
   count, data = context.export_fit_examples, context.session.data
   if not count or precisions.is_exact:
     return precisions
+  trained = as_evaluated(context)
+  units = [
+    f"{role}/{unit}"
+    for role in ROLES.values()
+    for unit in units_to_fit(precisions, role, trained)
+  ]
+  if not units:
+    context.session.say(
+      f"{title}: no scales to fit; they are those of the distillation"
+    )
+    return precisions
   train = data.dataset.train
   rows = epoch_order(len(train), seed=context.session.seed, epoch=0)[:count]
   sample = train.take(np.sort(rows)).sample(count)
-  context.session.say(f"{title}: scales, on {len(sample)} examples")
+  context.session.say(
+    f"{title}: scales of {', '.join(units)}, on {len(sample)} examples"
+  )
   inputs = np.asarray(data.normalise(sample.inputs))
-  return with_scales(context.swapnet, variables, precisions, inputs)
+  return with_scales(
+    context.swapnet, variables, precisions, inputs, trained=trained
+  )
+
+
+def as_evaluated(context: Context) -> Precisions:
+  """The student as it was distilled, the teacher as it is."""
+  exact = as_trained(context.swapnet.num_units)
+  return exact._replace(student=context.student_precisions)
 
 
 class Measured(NamedTuple):
@@ -66,10 +89,10 @@ def measure(
   *,
   title: str,
 ) -> Measured:
-  """As it was evaluated; measured again where units are rounded."""
+  """As it was evaluated; measured again where units are rounded otherwise."""
   results = read(evaluated.results_path(context))
   words = list(results["compositions"])
-  if precisions.is_exact:
+  if precisions == as_evaluated(context):
     accuracies = [
       {word: results["compositions"][word][split]["top1"] for word in words}
       for split in SPLITS

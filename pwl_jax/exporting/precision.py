@@ -86,20 +86,39 @@ def with_scales(
   variables: Mapping[str, Any],
   precisions: Precisions,
   inputs: np.ndarray,
+  *,
+  trained: Precisions | None = None,
 ) -> Precisions:
-  """Scales fitted to what the layers of both networks make of some inputs."""
-  scales = {}
+  """Scales fitted to what the layers of both networks make of some inputs.
+
+  Units that were `trained` in the very precision keep the scales that they
+  were trained with, those of plain rounding.
+  """
+  scales: dict[str, Any] = {}
   for role in ROLES.values():
-    own = getattr(precisions, role)
-    for precision in sorted({*own} & {*WHOLE}):
+    units = units_to_fit(precisions, role, trained)
+    for precision in sorted({*units.values()}):
       network = getattr(swapnet, role)
       found = fit_scales(network, variables[role], inputs, precision)
       scales |= {
-        f"{role}/{unit_name(i)}": found[unit_name(i)]
-        for i in range(len(own))
-        if own[i] == precision
+        f"{role}/{name}": found[name]
+        for name, own in units.items()
+        if own == precision
       }
   return precisions._replace(scales=scales)
+
+
+def units_to_fit(
+  precisions: Precisions, role: str, trained: Precisions | None = None
+) -> dict[str, str]:
+  """Those of a network that `with_scales` fits, with their precisions."""
+  own = getattr(precisions, role)
+  before = getattr(trained or as_trained(len(own)), role)
+  return {
+    unit_name(i): own[i]
+    for i in range(len(own))
+    if own[i] in WHOLE and own[i] != before[i]
+  }
 
 
 def of_texts(student: str, teacher: str, num_units: int) -> Precisions:
