@@ -89,10 +89,10 @@ def measure(
   *,
   title: str,
 ) -> Measured:
-  """As it was evaluated; measured again where units are rounded otherwise."""
+  """As it was evaluated; measured again where units are or were rounded."""
   results = read(evaluated.results_path(context))
   words = list(results["compositions"])
-  if precisions == as_evaluated(context):
+  if precisions.is_exact and precisions == as_evaluated(context):
     accuracies = [
       {word: results["compositions"][word][split]["top1"] for word in words}
       for split in SPLITS
