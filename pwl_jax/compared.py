@@ -129,12 +129,12 @@ def _outline(
   measured = served.measure(context, variables, found, precisions, title=title)
   return describe(
     num_units=swapnet.num_units,
-    pieces=_pieces(context, variables, found, precisions),
+    pieces=_pieces(context, variables, measured.improvements, precisions),
     binaries={},
     input=context.session.data.input,
     class_names=(),
     compositions=measured.compositions,
-    calibrated=found.calibrated,
+    calibrated=measured.improvements.calibrated,
     ladder=measured.ladder,
     config={},
     store=context.export_format,

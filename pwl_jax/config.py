@@ -55,6 +55,10 @@ def default_config() -> ConfigDict:
   # "per_batch": one composition for the whole batch, as the authors do.
   config.cross = "mixed"
   config.fit_converters = True  # In closed form, before the first step.
+  # What the student's units are rounded to wherever the distill stage runs
+  # them, while float32 is trained: "bfloat16", "int8" or "int4"; or one for
+  # each unit, such as "int8,int8,float32".
+  config.student_precision = "float32"
 
   config.evaluation = evaluation = ConfigDict()
   # Training images to measure batch statistics of half-replaced networks on;
@@ -119,12 +123,13 @@ def _export() -> ConfigDict:
   export.format = "orbax"  # Or "safetensors", a file per unit.
   export.platforms = ("cpu", "cuda", "tpu")  # That the programs run on.
   # What the units are stored in, and so served: float32, bfloat16, int8 or
-  # int4; or one for each unit, such as "int8,int8,float32". Those of the
-  # teacher may come in two, coarse first: int8+float32 or int4+float32.
-  export.student = "float32"
+  # int4; or one for each unit, such as "int8,int8,float32". Of the student, ""
+  # is what it was distilled for, student_precision; units of the teacher may
+  # come in two, coarse first: int8+float32 or int4+float32.
+  export.student = ""
   export.teacher = "float32"
   # Training examples to choose the scales of int8 and int4 on; 0 rounds every
-  # kernel by itself.
+  # kernel by itself, and so do student units in what they were distilled for.
   export.fit_examples = 0
   export.directory = ""  # Of the bundle; "" is bundle/ in the workdir.
   return export

@@ -24,11 +24,12 @@ class Context:
   objective: Mapping[str, Any]  # Its options.
   cross: str
   fit_converters: bool
+  student_precisions: tuple[str, ...]  # That its units are distilled in.
   evaluation: Options
   memory_budget: int  # Bytes; 0 for none.
   export_format: str
   export_platforms: tuple[str, ...]
-  export_precisions: tuple[str, str]  # Of student and teacher, as given.
+  export_precisions: tuple[str, str]  # Of student and teacher.
   export_fit_examples: int  # To choose scales on; 0 for none.
   export_directory: str  # "" for the workdir's own.
   compared_precisions: str  # With commas between them.

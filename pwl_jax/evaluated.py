@@ -104,7 +104,7 @@ def plan(context: Context, name: str) -> str:
 def run(context: Context, name: str):
   """Measures, and then writes: what was found, and last that it is all."""
   made = {
-    stage: trained.variables(context, stage)
+    stage: trained.networks(context, stage)
     for stage in trained.current(context)
   }
   session, directory = context.session, context.workdir / name

@@ -5,9 +5,10 @@
   python -m pwl_jax.export --workdir=runs/digits --teacher=int8+float32
 
 A precision is float32, bfloat16, int8 or int4: one for all units of a network,
-or one for each. In two of them, as in the last line, the teacher comes coarse
-first and is made exact later. What the rounded networks answer is measured, on held-out and
-on test examples, and goes into the bundle.
+or one for each; by default what the student was distilled for, and a teacher of
+float32. In two of them, as in the last line, the teacher comes coarse first and
+is made exact later. What the rounded networks answer is measured, on held-out
+and on test examples, and goes into the bundle.
 """
 
 import argparse
@@ -33,11 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
   try:
     config = read_config(options.workdir / "config.json")
     config.stages = "export"
+    student = options.student or config.student_precision
     config.export.update(
-      student=options.student,
+      student=student,
       teacher=options.teacher,
       fit_examples=options.fit_examples,
-      directory=str(options.out or _place(options)),
+      directory=str(options.out or _place(options, student)),
     )
     if options.format:
       config.export.format = options.format
@@ -60,12 +62,15 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     "--workdir", type=pathlib.Path, required=True, help="of a finished run"
   )
-  for network in ("student", "teacher"):
+  for network, default, meaning in (
+    ("student", "", "what it was distilled for"),
+    ("teacher", "float32", "float32"),
+  ):
     parser.add_argument(
       f"--{network}",
-      default="float32",
+      default=default,
       metavar="PRECISION",
-      help=f"of the {network}'s units (default: float32)",
+      help=f"of the {network}'s units (default: {meaning})",
     )
   parser.add_argument(
     "--fit_examples",
@@ -87,9 +92,9 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def _place(options: argparse.Namespace) -> pathlib.Path:
+def _place(options: argparse.Namespace, student: str) -> pathlib.Path:
   """The run's own bundle stays beside it."""
-  named = f"bundle-{options.student}-{options.teacher}"
+  named = f"bundle-{student}-{options.teacher}"
   return options.workdir / named.replace(",", "_").replace(" ", "")
 
 

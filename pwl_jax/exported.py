@@ -122,7 +122,7 @@ def run(context: Context, name: str):
   measured = measure(context, variables, found, precisions, title=NAME)
   with distributed.together():
     if distributed.is_first():
-      _write(context, directory, variables, found, precisions, measured)
+      _write(context, directory, variables, precisions, measured)
   context.session.say(f"{name}: {directory}")
 
 
@@ -130,7 +130,6 @@ def _write(
   context: Context,
   directory: pathlib.Path,
   variables: dict[str, Any],
-  found: improvements.Improvements,
   precisions: Precisions,
   measured: Measured,
 ):
@@ -139,7 +138,7 @@ def _write(
     directory,
     swapnet=context.swapnet,
     variables=variables,
-    improvements=found,
+    improvements=measured.improvements,
     input=data.input,
     class_names=data.dataset.class_names,
     compositions=measured.compositions,

@@ -14,7 +14,7 @@ from pwl_jax.evaluation.bench import Bench
 from pwl_jax.evaluation.examine import SPLITS
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.progress import make_watch
-from pwl_jax.evaluation.rounded import measure_rounded
+from pwl_jax.evaluation.rounded import Rounded, measure_rounded
 from pwl_jax.evaluation.words import with_coarse
 from pwl_jax.exporting.pieces import (
   Pieces,
@@ -24,19 +24,20 @@ from pwl_jax.exporting.pieces import (
 from pwl_jax.exporting.precision import (
   Precisions,
   as_served,
+  as_trained,
   of_texts,
+  pieces_to_fit,
   stored,
   with_scales,
 )
 from pwl_jax.method.composition import (
   COARSE,
   GROUPS,
-  ROLES,
   TEACHER,
   in_full,
 )
 from pwl_jax.method.network import unit_name
-from pwl_jax.report.results import read
+from pwl_jax.report.results import Results, read
 from pwl_jax.training.parallel import replicate
 
 
@@ -55,12 +56,29 @@ def with_fitted_scales(
   count, data = context.export_fit_examples, context.session.data
   if not count or precisions.is_exact:
     return precisions
+  trained = as_evaluated(context)
+  units = pieces_to_fit(precisions, trained)
+  if not units:
+    context.session.say(
+      f"{title}: no scales to fit; they are those of the distillation"
+    )
+    return precisions
   train = data.dataset.train
   rows = epoch_order(len(train), seed=context.session.seed, epoch=0)[:count]
   sample = train.take(np.sort(rows)).sample(count)
-  context.session.say(f"{title}: scales, on {len(sample)} examples")
+  context.session.say(
+    f"{title}: scales of {', '.join(units)}, on {len(sample)} examples"
+  )
   inputs = np.asarray(data.normalise(sample.inputs))
-  return with_scales(context.swapnet, variables, precisions, inputs)
+  return with_scales(
+    context.swapnet, variables, precisions, inputs, trained=trained
+  )
+
+
+def as_evaluated(context: Context) -> Precisions:
+  """The student as it was distilled, the teacher as it is."""
+  exact = as_trained(context.swapnet.num_units)
+  return exact._replace(student=context.student_precisions)
 
 
 class Measured(NamedTuple):
@@ -68,6 +86,7 @@ class Measured(NamedTuple):
 
   compositions: dict[str, Composition]
   ladder: Sequence[str]
+  improvements: Improvements
 
 
 def measure(
@@ -78,50 +97,59 @@ def measure(
   *,
   title: str,
 ) -> Measured:
-  """As it was evaluated; measured again where units are rounded."""
+  """As it was evaluated; measured again where units are or were rounded."""
   results = read(evaluated.results_path(context))
-  words = list(results["compositions"])
-  if precisions.is_exact:
+  if precisions.is_exact and precisions == as_evaluated(context):
     accuracies = [
-      {word: results["compositions"][word][split]["top1"] for word in words}
+      {
+        word: known[split]["top1"]
+        for word, known in results["compositions"].items()
+      }
       for split in SPLITS
     ]
-    ladder = results["ladders"]["planned"]["rungs"]
+    rungs = results["ladders"]["planned"]["rungs"]
   else:
-    session = context.session
     own = served_variables(context.swapnet, variables, found)
-    pieces = stored(network_pieces(context.swapnet, own), precisions)
-    if precisions.coarse:
-      ladder = results["ladders"]["planned"]["rungs"]
-      words = with_coarse(words, ladder, precisions.coarse)
-    coarse_bytes = {
-      i: _bytes_of(pieces, f"{GROUPS[COARSE]}/{unit_name(i)}")
-      for i in precisions.coarse
-    }
-    rounded = measure_rounded(
-      Bench(
-        context.swapnet,
-        session,
-        make_watch(title, session.console, session.request),
-      ),
-      words,
-      replicate(as_served(own, pieces), session.machine.devices),
-      found,
-      [
-        _bytes_of(pieces, f"{ROLES[TEACHER]}/{unit_name(i)}")
-        for i in range(context.swapnet.num_units)
-      ],
-      coarse_bytes,
-    )
-    accuracies, ladder = [rounded.valid, rounded.test], rounded.ladder.rungs
-  calibrated = {word: in_full(word) in found.calibrated for word in words}
+    rounded = _rounded(context, own, precisions, results, title)
+    accuracies, rungs = [rounded.valid, rounded.test], rounded.ladder.rungs
+    found = rounded.improvements
   compositions = {
     word: Composition(
-      0, *(split[word] for split in accuracies), calibrated[word]
+      0,
+      *(split[word] for split in accuracies),
+      in_full(word) in found.calibrated,
     )
-    for word in words
+    for word in accuracies[0]
   }
-  return Measured(compositions, ladder)
+  return Measured(compositions, rungs, found)
+
+
+def _rounded(
+  context: Context,
+  variables: dict[str, Any],
+  precisions: Precisions,
+  results: Results,
+  title: str,
+) -> Rounded:
+  session, num_units = context.session, context.swapnet.num_units
+  pieces = stored(network_pieces(context.swapnet, variables), precisions)
+  words = list(results["compositions"])
+  if precisions.coarse:
+    ladder = results["ladders"]["planned"]["rungs"]
+    words = with_coarse(words, ladder, precisions.coarse)
+  watch = make_watch(title, session.console, session.request)
+
+  def nbytes(letter: str, i: int) -> int:
+    return _bytes_of(pieces, f"{GROUPS[letter]}/{unit_name(i)}")
+
+  return measure_rounded(
+    Bench(context.swapnet, session, watch),
+    words,
+    replicate(as_served(variables, pieces), session.machine.devices),
+    [nbytes(TEACHER, i) for i in range(num_units)],
+    {i: nbytes(COARSE, i) for i in precisions.coarse},
+    examples=context.evaluation.calibration_images,
+  )
 
 
 def _bytes_of(pieces: Pieces, piece: str) -> int:

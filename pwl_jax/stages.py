@@ -18,6 +18,7 @@ from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
 from pwl_jax.data.tokenizer_files import keep_tokenizer
 from pwl_jax.evaluation.examine import Options
+from pwl_jax.exporting.precision import parse
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.layers import DTYPES
@@ -70,6 +71,9 @@ def make_context(
   fields = config.to_dict()
   fields["data"]["fingerprint"] = data.dataset.fingerprint
   fields["imported"]["digest"] = networks.digest
+  fields["export"]["student"] = (
+    config.export.student or config.student_precision
+  )
   evaluation = config.evaluation.to_dict()
   budget = evaluation.pop("memory_budget")
   machine = {name: config[name] for name in Machine._fields if name in config}
@@ -94,16 +98,27 @@ def make_context(
     objective=config.objective.to_dict(),
     cross=config.cross,
     fit_converters=config.fit_converters,
+    student_precisions=_student_precisions(config, networks),
     evaluation=Options(**evaluation),
     memory_budget=budget,
     export_format=config.export.format,
     export_platforms=tuple(config.export.platforms),
-    export_precisions=(config.export.student, config.export.teacher),
+    export_precisions=(fields["export"]["student"], config.export.teacher),
     export_fit_examples=config.export.fit_examples,
     export_directory=config.export.directory,
     compared_precisions=config.precisions,
     fields=workdirs.flat(fields),
   )
+
+
+def _student_precisions(
+  config: ConfigDict, networks: Networks
+) -> tuple[str, ...]:
+  given, num_units = config.student_precision, networks.student.num_units
+  try:
+    return parse(given, num_units, network="student")
+  except ValueError as error:
+    raise ValueError(f"config.student_precision: {error}") from None
 
 
 def _data(config: ConfigDict) -> Data:

@@ -12,8 +12,12 @@ with others is never continued.
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
+import jax
+
 from pwl_jax import overview, workdirs
+from pwl_jax.compress.fake import fake_quantised_network
 from pwl_jax.context import Context
+from pwl_jax.exporting.precision import EXACT
 from pwl_jax.training import distributed, kinds
 from pwl_jax.training.artefacts import (
   is_complete,
@@ -44,6 +48,19 @@ def variables(context: Context, name: str) -> dict[str, Any]:
   shapes = {role: shapes[role] for role in TRAININGS[name].makes}
   everywhere = sharding(context.session.machine.devices)
   return load_variables(context.workdir / name, placed(shapes, everywhere))
+
+
+def networks(context: Context, name: str) -> dict[str, Any]:
+  """Those variables as the stage ran them: rounded, if it did that."""
+  found = variables(context, name)
+  precisions = context.student_precisions
+  if name == "distill" and set(precisions) != {EXACT}:
+    rounded = jax.jit(
+      lambda student: fake_quantised_network(student, precisions),
+      out_shardings=sharding(context.session.machine.devices),
+    )
+    found["student"] = rounded(found["student"])
+  return found
 
 
 def read_by(context: Context, name: str) -> dict[str, Any]:
@@ -162,6 +179,7 @@ def _distill(context: Context, teacher: Any) -> Job:
     cross=context.cross,
     fit_converters=context.fit_converters,
     seed=context.session.seed,
+    precisions=context.student_precisions,
     **context.objective,
   )
 
@@ -186,7 +204,7 @@ TRAININGS = {
     "distill",
     reads=(
       *("distill.", "objective.", "cross", "fit_converters"),
-      "model.converter",
+      *("student_precision", "model.converter"),
     ),
     needs_teacher=True,
   ),

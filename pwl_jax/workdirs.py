@@ -26,6 +26,8 @@ COMMON = (
   "model.dtype",
   "model.sync_batch_norm",
 )
+# What stages were run with that are older than these fields.
+BEFORE = {"student_precision": "float32"}
 # Where things lie on this machine, which says nothing on another one.
 PATHS = (
   "data.data_dir",
@@ -71,6 +73,7 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
   found = _read(directory)
   if found is None:
     return
+  found = {k: v for k, v in BEFORE.items() if k in fields} | found
   differing = [
     f"{name}{NOTES.get(name, '')}: {found.get(name)!r} there, "
     f"{fields.get(name)!r} now"

@@ -7,6 +7,7 @@ import pytest
 
 from pwl_jax import exported
 from pwl_jax.bundle import manifest as manifests
+from pwl_jax.evaluation.improvements import NOTHING
 from tests.bundle_cases import FAULTS, broken, copied, rewritten, written
 
 IDENTITY = {"evaluate": "of this", "fields": {}}
@@ -93,6 +94,6 @@ def test_paths_of_this_machine_stay_here(context, monkeypatch):
     "imported.path": "/home/ada/teacher",
     "export.directory": "/home/ada/bundle",
   }
-  measured = exported.Measured({}, [])
+  measured = exported.Measured({}, [], NOTHING)
   exported._write(context, context.workdir, {}, None, None, measured)
   assert given["config"] == {"data.name": "digits", exported.OF: IDENTITY}

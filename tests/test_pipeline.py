@@ -67,6 +67,8 @@ def mistaken(changes):
     ({"stages": "teacher,teacher"}, "names one twice"),
     ({"stages": "distill"}, "--config.stages=teacher,distill"),
     ({"cross": "mixd"}, "did you mean 'mixed'"),
+    ({"student_precision": "int3"}, r"config\.student_precision: .* 'int8'"),
+    ({"student_precision": "int8,int4"}, r"precision: .* has 3 units"),
     ({"parallel": "pmp"}, "did you mean 'pmap'"),
     ({"cross": "per_batch", "steps_per_call": 3}, "set steps_per_call to 1"),
     ({"steps_per_call": 2}, "does not divide the 3 steps"),

@@ -149,6 +149,20 @@ def test_fitted_scales_are_what_is_stored(tmp_path):
   assert error(fitted) < error(plain)
 
 
+def test_scales_that_were_trained_with_are_not_fitted():
+  case = trained("tiny_vit")
+  wanted = of_texts("int8,float32,int4", "int4", 3)
+  before = of_texts("int8,int4,int8", "float32", 3)
+  inputs = np.asarray(to_network(noise(case.input, 4), case.input))
+  fitted = with_scales(
+    case.swapnet, case.variables, wanted, inputs, trained=before
+  )
+  assert set(fitted.scales) == {
+    "student/unit2",
+    *(f"teacher/unit{i}" for i in range(3)),
+  }
+
+
 def test_one_precision_for_all_units_or_one_for_each():
   assert parse("int8", 3, network="student") == ("int8",) * 3
   mixed = parse("int8, float32,int4", 3, network="student")

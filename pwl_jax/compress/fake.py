@@ -4,10 +4,11 @@
 
 The forward pass sees the numbers of `leaves.rounded`, the gradient passes as
 if nothing had been rounded (straight through), and the optimizer keeps params
-of full precision.
+of full precision. In float32 nothing is touched: the program is the same.
 """
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +22,8 @@ from pwl_jax.compress.leaves import (
 )
 from pwl_jax.compress.rounding import GROUP, MOST, PRECISIONS
 from pwl_jax.method.checks import check_choice
+from pwl_jax.method.network import unit_name
+from pwl_jax.method.variables import merge, split
 
 # Of float16: numbers below are no longer relative to their size.
 SMALLEST_HALF, STEP, LARGEST_HALF = 2.0**-14, 2.0**-24, 65504.0
@@ -32,12 +35,40 @@ def fake_quantised(params: Any, precision: str) -> Any:
   Weights below 1e-38 may count as zero here, as processors take them.
   """
   check_choice("precision", precision, PRECISIONS)
+  if precision == "float32":
+    return params
   return jax.tree.map(lambda leaf: _rounded(precision, leaf), params)
+
+
+def fake_quantised_units(
+  units: Mapping[str, Any], precisions: Sequence[str]
+) -> dict[str, Any]:
+  """The params of a network, unit -> ..., each unit in its own precision."""
+  if len(precisions) != len(units):
+    raise ValueError(
+      f"{len(precisions)} precisions {tuple(precisions)} do not fit a network "
+      f"of {len(units)} units; give one for each"
+    )
+  return {
+    name: fake_quantised(units[name], precision)
+    for name, precision in zip(
+      map(unit_name, range(len(units))), precisions, strict=True
+    )
+  }
+
+
+def fake_quantised_network(
+  variables: Mapping[str, Any], precisions: Sequence[str]
+) -> dict[str, Any]:
+  """The variables of a network, unit -> collection; statistics as they are."""
+  params, batch_stats = split({"network": variables})
+  params["network"] = fake_quantised_units(params["network"], precisions)
+  return merge(params, batch_stats)["network"]
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _rounded(precision: str, leaf: jax.Array) -> jax.Array:
-  if precision == "float32" or leaf.dtype != jnp.float32:
+  if leaf.dtype != jnp.float32:
     return leaf
   if precision == "bfloat16":
     # A cast there and back is what XLA takes out.

@@ -1,7 +1,8 @@
 """What compositions answer once their units are rounded, as they are served.
 
-Batch statistics and converters are those that the evaluation found for the
-networks as they were trained; nothing is chosen again but the ladder.
+Rounding moves what units give, so batch statistics of half-replaced networks
+are measured once more, on the rounded units, and the ladder is planned anew.
+Units in fewer bits than others, "t", share the statistics of "T".
 """
 
 import math
@@ -9,51 +10,53 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pwl_jax.evaluation.bench import Bench
+from pwl_jax.evaluation.examine import SPLITS, measure
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.ladder import NO_COARSE, Ladder, Sizes, best_ladder
 from pwl_jax.evaluation.scores import check_finite
-from pwl_jax.method.composition import TEACHER, in_full
+from pwl_jax.method.composition import COARSE, TEACHER, in_full
 
 
 class Rounded(NamedTuple):
-  """Accuracies by composition, and the best ladder by the held-out ones."""
+  """By composition, and what they were measured with."""
 
-  valid: dict[str, float]
+  valid: dict[str, float]  # Accuracies.
   test: dict[str, float]
-  ladder: Ladder
+  improvements: Improvements
+  ladder: Ladder  # The best one, by the held-out examples.
 
 
 def measure_rounded(
   bench: Bench,
   words: Sequence[str],
   variables: Mapping[str, Any],
-  improvements: Improvements,
   unit_bytes: Sequence[int],
   coarse_bytes: Sizes = NO_COARSE,
+  *,
+  examples: int,
 ) -> Rounded:
   """Compositions with units in fewer bits among them, where there are any.
 
   Args:
     bench: of the swap network, on its data.
     words: the compositions.
-    variables: as they are served, with the better converters.
-    improvements: that the evaluation found.
+    variables: as they are served.
     unit_bytes: to be read for the teacher's units.
     coarse_bytes: how many of those are enough for fewer bits.
+    examples: to measure batch statistics on; 0 leaves all as they are.
   """
-  known = improvements.calibrated
-  calibrated = [word for word in words if in_full(word) in known]
-  own = [word for word in words if in_full(word) not in known]
-
-  def accuracy(split):
-    found = bench.score(split, own, variables) if own else {}
-    if calibrated:
-      statistics = improvements.statistics
-      found |= bench.score(split, calibrated, variables, statistics)
-    check_finite(found, f"the rounded networks, on {split} examples,")
-    return {word: found[word].top1 for word in words}
-
-  valid, test = accuracy("valid"), accuracy("test")
+  exact = [word for word in words if COARSE not in word]
+  measured = measure(bench, exact, variables, examples)
+  found = Improvements(
+    measured.statistics,
+    tuple(measured.better["valid"]),
+    variables["converters"],  # The better ones, where some were fitted again.
+  )
+  rest = [word for word in words if COARSE in word]
+  valid, test = (
+    measured.accuracy(split) | _scores(bench, split, rest, variables, found)
+    for split in SPLITS
+  )
   teacher = valid[TEACHER * len(unit_bytes)]
   ladder = best_ladder(
     valid,
@@ -64,7 +67,24 @@ def measure_rounded(
     if coarse_bytes
     else 0.0,
   )
-  return Rounded(valid, test, ladder)
+  return Rounded(valid, test, found, ladder)
+
+
+def _scores(
+  bench: Bench,
+  split: str,
+  words: Sequence[str],
+  variables: Mapping[str, Any],
+  found: Improvements,
+) -> dict[str, float]:
+  known = found.calibrated
+  calibrated = [word for word in words if in_full(word) in known]
+  own = [word for word in words if in_full(word) not in known]
+  scores = bench.score(split, own, variables) if own else {}
+  if calibrated:
+    scores |= bench.score(split, calibrated, variables, found.statistics)
+  check_finite(scores, f"the rounded networks, on {split} examples,")
+  return {word: scores[word].top1 for word in words}
 
 
 def standard_error(accuracy: float, examples: int) -> float:

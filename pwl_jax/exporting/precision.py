@@ -61,8 +61,8 @@ class Precisions(NamedTuple):
     return tuple(i for i, p in enumerate(self.teacher) if p in TWICE)
 
   @property
-  def units(self) -> list[str]:
-    """The pieces of both networks."""
+  def pieces(self) -> list[str]:
+    """Those of both networks."""
     return [
       *(f"{GROUPS[COARSE]}/{unit_name(i)}" for i in self.coarse),
       *(
@@ -141,20 +141,37 @@ def with_scales(
   variables: Mapping[str, Any],
   precisions: Precisions,
   inputs: np.ndarray,
+  *,
+  trained: Precisions | None = None,
 ) -> Precisions:
-  """Scales fitted to what the layers of both networks make of some inputs."""
+  """Scales fitted to what the layers of both networks make of some inputs.
+
+  Units that were `trained` in the very precision keep the scales that they
+  were trained with, those of plain rounding.
+  """
   fitted = functools.cache(
     lambda role, precision: fit_scales(
       getattr(swapnet, role), variables[role], inputs, precision
     )
   )
   scales = {}
-  for piece in precisions.units:
+  for piece in pieces_to_fit(precisions, trained):
     group, _, unit = piece.partition("/")
     role = ROLES[TEACHER] if group == GROUPS[COARSE] else group
-    if precisions.of(piece) in WHOLE:
-      scales[piece] = fitted(role, precisions.of(piece))[unit]
+    scales[piece] = fitted(role, precisions.of(piece))[unit]
   return precisions._replace(scales=scales)
+
+
+def pieces_to_fit(
+  precisions: Precisions, trained: Precisions | None = None
+) -> list[str]:
+  """Those that `with_scales` fits."""
+  return [
+    piece
+    for piece in precisions.pieces
+    if precisions.of(piece) in WHOLE
+    and not (trained and trained.of(piece) == precisions.of(piece))
+  ]
 
 
 def of_texts(student: str, teacher: str, num_units: int) -> Precisions:

@@ -1,11 +1,12 @@
 """The jobs of the pipeline: what each trains, and with which loss."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 
+from pwl_jax.compress.fake import fake_quantised_network
 from pwl_jax.interop import head_mask
 from pwl_jax.method import composition, sampling
 from pwl_jax.method.checks import check_choice
@@ -74,6 +75,7 @@ def distill_job(
   cross: str = "mixed",
   fit_converters: bool = True,
   seed: int = 0,
+  precisions: Sequence[str] = (),
   **options,
 ) -> Job:
   """Student and converters with the whole objective.
@@ -86,13 +88,22 @@ def distill_job(
       in turn; "per_batch", one for the whole batch.
     fit_converters: in closed form, before the first step.
     seed: of the compositions of "per_batch".
+    precisions: that the units of the student run in, one for each; what is
+      trained stays float32, and so do they by default.
     **options: of the objective.
   """
+
+  def as_run(student):
+    """Its variables with the numbers that it answers with."""
+    return (
+      fake_quantised_network(student, precisions) if precisions else student
+    )
 
   def init(key, inputs, teacher):
     variables = swapnet.init(key, teacher=teacher)
     if fit_converters:
-      variables["converters"] = swapnet.fit_converters(variables, inputs)
+      running = variables | {"student": as_run(variables["student"])}
+      variables["converters"] = swapnet.fit_converters(running, inputs)
     del variables["teacher"]
     return variables
 
@@ -105,11 +116,15 @@ def distill_job(
 
   return Job(
     name=name,
-    loss_at=_losses(swapnet, cross, seed, options),
+    loss_at=_losses(
+      swapnet, cross, seed, {**options, "precisions": precisions}
+    ),
     init=init,
     start=teacher,
     frozen={"teacher": teacher},
-    logits=lambda variables, x: swapnet.student.logits(variables["student"], x),
+    logits=lambda variables, x: swapnet.student.logits(
+      as_run(variables["student"]), x
+    ),
     pairs=draws and sampler.pairs,
     check_rows=check_rows,
   )

@@ -8,12 +8,13 @@ where `params` are trained and `frozen` are not, and `targets` are a
 distribution over classes, [b, k].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from pwl_jax.compress.fake import fake_quantised_units
 from pwl_jax.method.losses import hard_loss
 from pwl_jax.method.network import Network
 from pwl_jax.method.objective import make_objective
@@ -47,12 +48,21 @@ def classification_loss(
   return loss
 
 
-def distillation_loss(swapnet: SwapNet, **options) -> Loss:
-  """The objective; `frozen` holds the teacher, `options` are its own."""
+def distillation_loss(
+  swapnet: SwapNet, *, precisions: Sequence[str] = (), **options
+) -> Loss:
+  """The objective; `frozen` holds the teacher, `options` are its own.
+
+  With `precisions`, one for each unit of the student, all its passes run on
+  rounded params; gradients pass straight through to those of full precision.
+  """
   objective = make_objective(swapnet, **options)
 
   def loss(params, batch_stats, frozen, inputs, targets, key):
     teacher = frozen["teacher"]
+    if precisions:
+      student = fake_quantised_units(params["student"], precisions)
+      params = {**params, "student": student}
     total, found = objective(params, batch_stats, teacher, inputs, targets, key)
     metrics = {
       "loss": total,
