@@ -95,5 +95,5 @@ def test_paths_of_this_machine_stay_here(context, monkeypatch):
     "export.directory": "/home/ada/bundle",
   }
   measured = exported.Measured({}, [], NOTHING)
-  exported._write(context, context.workdir, {}, None, None, measured)
+  exported._write(context, context.workdir, {}, None, measured)
   assert given["config"] == {"data.name": "digits", exported.OF: IDENTITY}
