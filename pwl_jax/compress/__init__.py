@@ -5,6 +5,7 @@
   exact     what is missing from a coarse leaf to the one that was trained
   fit       scales that keep what layers give, rather than their weights
   fake      rounding inside of training, with gradients
+  prune     fewer channels inside of units, or zeros for weights
 
 The first three are made of NumPy alone, so that a server may use them.
 """

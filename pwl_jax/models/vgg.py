@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
+from pwl_jax.models.inner import Inner, Keep
 
 
 def vgg(
@@ -48,6 +49,7 @@ class VGGUnit(nn.Module):
 
   width: int
   depth: int
+  inner_width: int | None = None  # Before the last convolution; the width.
   pool_window: int = 2
   pool_stride: int = 2
   num_classes: int | None = None  # A head only in the last unit.
@@ -59,9 +61,11 @@ class VGGUnit(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, h, w, c] -> [b, h / stride, w / stride, width], or logits."""
+    inner = self.width if self.inner_width is None else self.inner_width
     for i in range(self.depth):
+      width = inner if i < self.depth - 1 else self.width
       x = layers.conv(
-        self.width, 3, use_bias=True, dtype=self.dtype, name=f"conv{i}"
+        width, 3, use_bias=True, dtype=self.dtype, name=f"conv{i}"
       )(x)
       x = layers.batch_norm(
         train, dtype=self.dtype, name=f"norm{i}", sync_axis=self.sync_axis
@@ -75,3 +79,18 @@ class VGGUnit(nn.Module):
     for i, width in enumerate(self.dense_widths):
       x = nn.relu(nn.Dense(width, dtype=self.dtype, name=f"dense{i}")(x))
     return layers.head(self.num_classes)(x)
+
+  def inner_channels(self) -> tuple[Inner, ...]:
+    """Between the convolutions, and behind the dense layers of the head."""
+    between = [
+      Inner(f"conv{i}", f"conv{i + 1}", norm=f"norm{i}")
+      for i in range(self.depth - 1)
+    ]
+    dense = [f"dense{i}" for i in range(len(self.dense_widths))]
+    return (*between, *map(Inner, dense, [*dense[1:], "head"]))
+
+  def narrowed(self, keep: Keep) -> "VGGUnit":
+    fewer = {"dense_widths": tuple(map(keep, self.dense_widths))}
+    if self.depth > 1:
+      fewer["inner_width"] = keep(self.inner_width or self.width)
+    return self.clone(**fewer)
