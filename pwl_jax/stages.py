@@ -18,6 +18,7 @@ from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
 from pwl_jax.data.tokenizer_files import keep_tokenizer
 from pwl_jax.evaluation.examine import Options
+from pwl_jax.existing import Wanted
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.layers import DTYPES
@@ -69,7 +70,8 @@ def make_context(
   networks = _networks(config, data, devices)
   fields = config.to_dict()
   fields["data"]["fingerprint"] = data.dataset.fingerprint
-  fields["imported"]["digest"] = networks.digest
+  fields["imported"] |= networks.teacher.fields
+  fields["started"] |= networks.student.fields
   evaluation = config.evaluation.to_dict()
   budget = evaluation.pop("memory_budget")
   machine = {name: config[name] for name in Machine._fields if name in config}
@@ -83,9 +85,11 @@ def make_context(
       request=request,
     ),
     swapnet=SwapNet.create(
-      networks.teacher, networks.student, converter=config.model.converter
+      networks.teacher.network,
+      networks.student.network,
+      converter=config.model.converter,
     ),
-    start=networks.start,
+    starts=networks._asdict(),
     trains=config.imported.trains,
     recipes={
       name: Recipe(**config[name].to_dict())
@@ -109,12 +113,14 @@ def _data(config: ConfigDict) -> Data:
   """The set, what its examples are, and how they are changed at random."""
   options = config.data.to_dict()
   name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
-  tokenizer = tokenizer_for(options.pop("tokenizer"), config.imported.path)
+  existing = [config.imported.path, config.started.path]
+  existing = [path for path in existing if path]
+  tokenizer = tokenizer_for(options.pop("tokenizer"), existing)
   dataset = load_dataset(name, tokenizer=tokenizer, **options)
   input = dataset.input
-  if isinstance(input, TextInput) and config.imported.path and not tokenizer:
+  if isinstance(input, TextInput) and existing and not tokenizer:
     raise ValueError(
-      f"{config.imported.path} has no tokeniser beside it, and learnt another "
+      f"{existing[0]} has no tokeniser beside it, and learnt another "
       "one's numbers; name its own as config.data.tokenizer"
     )
   if isinstance(input, ImageInput):
@@ -129,7 +135,8 @@ def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
   check_choice("imported.trains", config.imported.trains, kinds.TRAINS)
   networks = make_networks(
     config.model.preset,
-    teacher_path=config.imported.path,
+    imported=_wanted("imported", config),
+    started=_wanted("started", config),
     num_classes=data.dataset.num_classes,
     input=data.input,
     dtype=DTYPES[config.model.dtype],
@@ -138,13 +145,22 @@ def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
     devices=devices,
   )
   if config.imported.trains == "nothing" and (
-    networks.start is None or networks.has_new_head
+    networks.teacher.variables is None or networks.teacher.has_new_head
   ):
     raise ValueError(
       'imported.trains is "nothing", but '
       + (
-        "its head is new" if networks.has_new_head else "imported.path is empty"
+        "its head is new"
+        if networks.teacher.has_new_head
+        else "imported.path is empty"
       )
       + '; use "head" or "all"'
     )
   return networks
+
+
+def _wanted(section: str, config: ConfigDict) -> Wanted:
+  fields = config[section]
+  return Wanted(
+    section, fields.path, fields.prune_channels, fields.prune_weights
+  )

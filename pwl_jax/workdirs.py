@@ -32,11 +32,28 @@ PATHS = (
   "data.cache_dir",
   "data.tokenizer",
   "imported.path",
+  "started.path",
   "export.directory",
 )
 # Where things lie and how many hands work, which may change from run to run;
 # what lies there has a fingerprint of its own.
 FREE = (*PATHS, "data.workers")
+# Fields that came later, with what older stages were made with: where they say
+# the same they are left out.
+LATER = {
+  "imported.network": "teacher",
+  "started.network": "student",
+  "started.digest": "",
+  **{
+    f"{section}.{name}": value
+    for section in ("imported", "started")
+    for name, value in (
+      ("prune_channels", 0.0),
+      ("prune_weights", 0.0),
+      ("narrowed", []),
+    )
+  },
+}
 
 
 def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -56,6 +73,7 @@ def read_by(reads: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
     name: value
     for name, value in fields.items()
     if name not in FREE
+    and not (name in LATER and value == LATER[name])
     and any(
       name == part or (part.endswith(".") and name.startswith(part))
       for part in (*COMMON, *reads)
@@ -72,8 +90,8 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
   if found is None:
     return
   differing = [
-    f"{name}{NOTES.get(name, '')}: {found.get(name)!r} there, "
-    f"{fields.get(name)!r} now"
+    f"{name}{NOTES.get(name, '')}: {_told(found, name)} there, "
+    f"{_told(fields, name)} now"
     for name in sorted(found.keys() | fields.keys())
     if found.get(name) != fields.get(name)
     and not (name == TEACHER and name not in fields)
@@ -85,12 +103,21 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
     )
 
 
+def _told(fields: Mapping[str, Any], name: str) -> str:
+  return repr(fields.get(name, LATER.get(name)))
+
+
 def agrees(
   directory: pathlib.Path, name: str, fields: Mapping[str, Any]
 ) -> bool:
   """Whether a stage was made with this value; true where there is none."""
   found = _read(directory) or {}
   return name not in fields or found.get(name) == fields[name]
+
+
+def fields_of(directory: pathlib.Path) -> dict[str, Any]:
+  """Those that a stage was made with, but for such as are in `LATER`."""
+  return _read(directory) or {}
 
 
 def _read(directory: pathlib.Path) -> dict[str, Any] | None:

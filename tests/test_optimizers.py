@@ -116,7 +116,7 @@ def test_weights_that_are_zero_at_first_stay_so(name, accumulate):
   def train(tx):
     found, state = params, tx.init(params)
     for i in range(4):
-      grads = jax.tree.map(lambda leaf: leaf + 1 + i, params)
+      grads = jax.tree.map(lambda leaf, i=i: leaf + 1 + i, params)
       updates, state = tx.update(grads, state, found)
       found = optax.apply_updates(found, updates)
     return found

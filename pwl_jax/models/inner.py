@@ -35,4 +35,5 @@ def inner_channels(unit: nn.Module) -> tuple[Inner, ...]:
 
 
 def narrowed(unit: nn.Module, keep: Keep) -> nn.Module:
+  """With fewer inner channels; the same where there are none."""
   return unit.narrowed(keep) if inner_channels(unit) else unit

@@ -32,6 +32,7 @@ def vgg(
     dict(
       width=width,
       depth=depth,
+      inner_width=width,
       pool_window=pool_window,
       pool_stride=pool_stride,
       dtype=dtype,
@@ -49,7 +50,7 @@ class VGGUnit(nn.Module):
 
   width: int
   depth: int
-  inner_width: int | None = None  # Before the last convolution; the width.
+  inner_width: int  # Before the last convolution.
   pool_window: int = 2
   pool_stride: int = 2
   num_classes: int | None = None  # A head only in the last unit.
@@ -61,9 +62,8 @@ class VGGUnit(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, h, w, c] -> [b, h / stride, w / stride, width], or logits."""
-    inner = self.width if self.inner_width is None else self.inner_width
     for i in range(self.depth):
-      width = inner if i < self.depth - 1 else self.width
+      width = self.inner_width if i < self.depth - 1 else self.width
       x = layers.conv(
         width, 3, use_bias=True, dtype=self.dtype, name=f"conv{i}"
       )(x)
@@ -90,7 +90,7 @@ class VGGUnit(nn.Module):
     return (*between, *map(Inner, dense, [*dense[1:], "head"]))
 
   def narrowed(self, keep: Keep) -> "VGGUnit":
-    fewer = {"dense_widths": tuple(map(keep, self.dense_widths))}
-    if self.depth > 1:
-      fewer["inner_width"] = keep(self.inner_width or self.width)
-    return self.clone(**fewer)
+    return self.clone(
+      inner_width=keep(self.inner_width),
+      dense_widths=tuple(map(keep, self.dense_widths)),
+    )
