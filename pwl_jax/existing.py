@@ -7,13 +7,14 @@ so that a pruned network can be read, and pruned once more.
 """
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
 from pwl_jax import models, workdirs
 from pwl_jax.compress import prune
+from pwl_jax.compress.restore import with_statistics_of
 from pwl_jax.interop import load_network, with_classes
 from pwl_jax.method.network import Network
 from pwl_jax.models.embedding import vocabulary
@@ -80,6 +81,7 @@ def make_start(
   num_classes: int,
   seed: int,
   devices: Devices,
+  examples: Callable[[], jax.Array],
   sizes: Mapping[str, Any],
 ) -> Start:
   """A network in a role: the preset's, or one that exists, pruned as asked.
@@ -91,6 +93,7 @@ def make_start(
     num_classes: another number than that of what exists makes a new head.
     seed: of a new head.
     devices: where the variables go.
+    examples: some inputs, for the batch norms of what is pruned.
     sizes: what else `models.create` has to know.
   """
   wanted.check()
@@ -103,7 +106,9 @@ def make_start(
   else:
     _check_no_stage(path, wanted.section)
     start = Start(*_foreign(path, own, sizes["dtype"]))
-  start = _pruned(start._replace(digest=digest(start.variables)), wanted)
+  start = start._replace(digest=digest(start.variables))
+  if wanted.prune_channels or wanted.prune_weights:
+    start = _pruned(start, wanted, examples())
   network, variables, is_new = with_classes(
     start.network, start.variables, num_classes, jax.random.key(seed)
   )
@@ -162,7 +167,7 @@ def _check_no_stage(path: pathlib.Path, section: str):
     )
 
 
-def _pruned(start: Start, wanted: Wanted) -> Start:
+def _pruned(start: Start, wanted: Wanted, examples: jax.Array) -> Start:
   network, variables = start.network, start.variables
   shares = start.narrowed
   if wanted.prune_channels:
@@ -177,7 +182,7 @@ def _pruned(start: Start, wanted: Wanted) -> Start:
   return start._replace(
     network=network,
     narrowed=shares,
-    variables=variables,
+    variables=with_statistics_of(network, variables, examples),
     keeps_zeros=wanted.prune_weights > 0,
   )
 

@@ -7,12 +7,14 @@ import contextlib
 import pathlib
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
 from pwl_jax.bundle.parts import ImageInput, TextInput
 from pwl_jax.context import Context
+from pwl_jax.data.batches import epoch_order
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
@@ -36,6 +38,8 @@ from pwl_jax.training.parallel import Devices
 from pwl_jax.training.recipe import Recipe
 from pwl_jax.training.session import Data, Machine, Session
 from pwl_jax.training.trees import write_json
+
+EXAMPLES = 256  # To measure the batch norms of pruned networks on.
 
 
 def run(config: ConfigDict, workdir: pathlib.Path):
@@ -143,6 +147,7 @@ def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
     sync=config.model.sync_batch_norm,
     seed=config.seed,
     devices=devices,
+    examples=lambda: _examples(data, config.seed),
   )
   if config.imported.trains == "nothing" and (
     networks.teacher.variables is None or networks.teacher.has_new_head
@@ -157,6 +162,15 @@ def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
       + '; use "head" or "all"'
     )
   return networks
+
+
+def _examples(data: Data, seed: int) -> jax.Array:
+  """Some to train on, as networks take them."""
+  data.check()
+  train = data.dataset.train
+  rows = epoch_order(len(train), seed=seed, epoch=0)[:EXAMPLES]
+  sample = train.take(np.sort(rows)).sample(EXAMPLES)
+  return data.normalise(sample.inputs)
 
 
 def _wanted(section: str, config: ConfigDict) -> Wanted:

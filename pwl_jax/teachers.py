@@ -1,8 +1,10 @@
 """The two networks of a run, what they begin with, and their tokeniser."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+import jax
 
 from pwl_jax.bundle.parts import Input, SoundInput, TextInput
 from pwl_jax.data.tokenizer_files import read_tokenizer, tokenizer_in
@@ -33,6 +35,7 @@ def make_networks(
   sync: bool,
   seed: int,
   devices: Devices,
+  examples: Callable[[], jax.Array],
 ) -> Networks:
   """Teacher and student, each the preset's or one that exists.
 
@@ -47,6 +50,7 @@ def make_networks(
     sync: batch norms see the batch of all devices.
     seed: of new heads.
     devices: where the variables go.
+    examples: some inputs, for the batch norms of what is pruned.
   """
   starts = (
     make_start(
@@ -56,6 +60,7 @@ def make_networks(
       num_classes=num_classes,
       seed=seed,
       devices=devices,
+      examples=examples,
       sizes=dict(**_sizes(input), dtype=dtype),
     )
     for role, wanted in (("teacher", imported), ("student", started))

@@ -7,6 +7,7 @@ import pytest
 from flax import traverse_util
 
 from pwl_jax.compress import prune
+from pwl_jax.compress.restore import with_statistics_of
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models import inner
@@ -194,3 +195,26 @@ def test_of_equal_weights_the_first_become_zero():
   tree = {"unit0": {"params": {"conv": {"kernel": -jnp.ones((2, 3))}}}}
   found = prune.prune_weights(tree, 0.5)["unit0"]["params"]["conv"]["kernel"]
   np.testing.assert_array_equal(found, [[0, 0, 0], [-1, -1, -1]])
+
+
+def test_batch_norms_know_a_pruned_network_as_it_is(tiny):
+  """As if it saw the batch in training; nothing else has changed."""
+  network, variables, x = case_of("bottleneck", tiny)
+  smaller, pruned = prune.prune_channels(network, variables, 0.5)
+  found = with_statistics_of(smaller, pruned, x)
+  expected = smaller.apply(found, x, train=True)
+  assert_close(smaller.logits(found, x), expected.logits)
+  for name, unit in found.items():
+    assert trees_equal(unit["params"], pruned[name]["params"])
+    # Running averages that are right do not move.
+    jax.tree.map(
+      lambda a, b: assert_close(a, b, 1e-3),
+      unit["batch_stats"],
+      expected.batch_stats[name],
+    )
+
+
+def test_without_batch_norms_there_is_nothing_to_measure(tiny):
+  for name in ("vit", "tiny_text"):
+    network, variables, x = case_of(name, tiny)
+    assert trees_equal(with_statistics_of(network, variables, x), variables)

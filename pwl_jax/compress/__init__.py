@@ -6,6 +6,7 @@
   fit       scales that keep what layers give, rather than their weights
   fake      rounding inside of training, with gradients
   prune     fewer channels inside of units, or zeros for weights
+  restore   batch norms of what was pruned
 
 The first three are made of NumPy alone, so that a server may use them.
 """
