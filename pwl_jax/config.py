@@ -35,6 +35,13 @@ def default_config() -> ConfigDict:
   config.imported = imported = ConfigDict()
   imported.path = ""
   imported.trains = "all"  # Or its "head" alone, or "nothing".
+  _prunes(imported)
+
+  # What the distillation starts its student from: a checkpoint, or a directory
+  # as above, or that of a student that was trained here. "" draws the preset's.
+  config.started = started = ConfigDict()
+  started.path = ""
+  _prunes(started)
 
   # The fields of `Recipe` in pwl_jax/training/recipe.py.
   config.teacher = ConfigDict(Recipe()._asdict())
@@ -73,6 +80,12 @@ def default_config() -> ConfigDict:
   # student's are stored in the same, or in the coarser of two.
   config.precisions = "float32,bfloat16,int8,int4,int8+float32,int4+float32"
   return config.lock()
+
+
+def _prunes(section: ConfigDict):
+  """Of what exists; shares from 0 up to and without 1."""
+  section.prune_channels = 0.0  # Inside of units; makes them narrower.
+  section.prune_weights = 0.0  # Of each kernel; these stay zero in training.
 
 
 def _data() -> ConfigDict:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pwl_jax.evaluation.examine import Options
+from pwl_jax.existing import Start
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.training.recipe import Recipe
 from pwl_jax.training.session import Session
@@ -18,8 +19,8 @@ class Context:
   workdir: pathlib.Path
   session: Session
   swapnet: SwapNet
-  start: Any  # First variables of a teacher that exists, or None.
-  trains: str  # What of such a teacher is trained.
+  starts: Mapping[str, Start]  # What teacher and student begin with.
+  trains: str  # What of a teacher that exists is trained.
   recipes: Mapping[str, Recipe]  # By their sections in the config.
   objective: Mapping[str, Any]  # Its options.
   cross: str

@@ -25,7 +25,15 @@ from pwl_jax.bundle.parts import STORES
 from pwl_jax.config import default_config
 from pwl_jax.training.interruption import EXIT_CODE, Interrupted
 
-FOUND = ("data.fingerprint", "imported.digest")  # Beside the config's fields.
+# Beside the config's fields.
+FOUND = (
+  "data.fingerprint",
+  *(
+    f"{section}.{name}"
+    for section in ("imported", "started")
+    for name in ("digest", "network", "narrowed")
+  ),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

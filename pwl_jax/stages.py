@@ -7,17 +7,20 @@ import contextlib
 import pathlib
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
 from pwl_jax.bundle.parts import ImageInput, TextInput
 from pwl_jax.context import Context
+from pwl_jax.data.batches import epoch_order
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
 from pwl_jax.data.tokenizer_files import keep_tokenizer
 from pwl_jax.evaluation.examine import Options
+from pwl_jax.existing import Wanted
 from pwl_jax.exporting.precision import parse
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
@@ -36,6 +39,8 @@ from pwl_jax.training.parallel import Devices
 from pwl_jax.training.recipe import Recipe
 from pwl_jax.training.session import Data, Machine, Session
 from pwl_jax.training.trees import write_json
+
+EXAMPLES = 256  # To measure the batch norms of pruned networks on.
 
 
 def run(config: ConfigDict, workdir: pathlib.Path):
@@ -70,7 +75,8 @@ def make_context(
   networks = _networks(config, data, devices)
   fields = config.to_dict()
   fields["data"]["fingerprint"] = data.dataset.fingerprint
-  fields["imported"]["digest"] = networks.digest
+  fields["imported"] |= networks.teacher.fields
+  fields["started"] |= networks.student.fields
   fields["export"]["student"] = (
     config.export.student or config.student_precision
   )
@@ -87,9 +93,11 @@ def make_context(
       request=request,
     ),
     swapnet=SwapNet.create(
-      networks.teacher, networks.student, converter=config.model.converter
+      networks.teacher.network,
+      networks.student.network,
+      converter=config.model.converter,
     ),
-    start=networks.start,
+    starts=networks._asdict(),
     trains=config.imported.trains,
     recipes={
       name: Recipe(**config[name].to_dict())
@@ -114,7 +122,10 @@ def make_context(
 def _student_precisions(
   config: ConfigDict, networks: Networks
 ) -> tuple[str, ...]:
-  given, num_units = config.student_precision, networks.student.num_units
+  given, num_units = (
+    config.student_precision,
+    networks.student.network.num_units,
+  )
   try:
     return parse(given, num_units, network="student")
   except ValueError as error:
@@ -125,12 +136,14 @@ def _data(config: ConfigDict) -> Data:
   """The set, what its examples are, and how they are changed at random."""
   options = config.data.to_dict()
   name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
-  tokenizer = tokenizer_for(options.pop("tokenizer"), config.imported.path)
+  existing = [config.imported.path, config.started.path]
+  existing = [path for path in existing if path]
+  tokenizer = tokenizer_for(options.pop("tokenizer"), existing)
   dataset = load_dataset(name, tokenizer=tokenizer, **options)
   input = dataset.input
-  if isinstance(input, TextInput) and config.imported.path and not tokenizer:
+  if isinstance(input, TextInput) and existing and not tokenizer:
     raise ValueError(
-      f"{config.imported.path} has no tokeniser beside it, and learnt another "
+      f"{existing[0]} has no tokeniser beside it, and learnt another "
       "one's numbers; name its own as config.data.tokenizer"
     )
   if isinstance(input, ImageInput):
@@ -145,22 +158,42 @@ def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
   check_choice("imported.trains", config.imported.trains, kinds.TRAINS)
   networks = make_networks(
     config.model.preset,
-    teacher_path=config.imported.path,
+    imported=_wanted("imported", config),
+    started=_wanted("started", config),
     num_classes=data.dataset.num_classes,
     input=data.input,
     dtype=DTYPES[config.model.dtype],
     sync=config.model.sync_batch_norm,
     seed=config.seed,
     devices=devices,
+    examples=lambda: _examples(data, config.seed),
   )
   if config.imported.trains == "nothing" and (
-    networks.start is None or networks.has_new_head
+    networks.teacher.variables is None or networks.teacher.has_new_head
   ):
     raise ValueError(
       'imported.trains is "nothing", but '
       + (
-        "its head is new" if networks.has_new_head else "imported.path is empty"
+        "its head is new"
+        if networks.teacher.has_new_head
+        else "imported.path is empty"
       )
       + '; use "head" or "all"'
     )
   return networks
+
+
+def _examples(data: Data, seed: int) -> jax.Array:
+  """Some to train on, as networks take them."""
+  data.check()
+  train = data.dataset.train
+  rows = epoch_order(len(train), seed=seed, epoch=0)[:EXAMPLES]
+  sample = train.take(np.sort(rows)).sample(EXAMPLES)
+  return data.normalise(sample.inputs)
+
+
+def _wanted(section: str, config: ConfigDict) -> Wanted:
+  fields = config[section]
+  return Wanted(
+    section, fields.path, fields.prune_channels, fields.prune_weights
+  )

@@ -146,12 +146,14 @@ def run(context: Context, name: str):
 
 
 def _teacher(context: Context, teacher: Any) -> Job:
+  start = context.starts["teacher"]
   return kinds.plain_job(
     "teacher",
     context.swapnet.teacher,
     "teacher",
-    start=context.start,
-    trains=context.trains if context.start else "all",
+    start=start.variables,
+    trains=context.trains if start.variables else "all",
+    keeps_zeros=start.keeps_zeros,
   )
 
 
@@ -166,6 +168,7 @@ def _student_kd(context: Context, teacher: Any) -> Job:
 
 
 def _distill(context: Context, teacher: Any) -> Job:
+  start = context.starts["student"]
   per_call = context.session.machine.steps_per_call
   if context.cross == "per_batch" and per_call > 1:
     raise ValueError(
@@ -176,6 +179,8 @@ def _distill(context: Context, teacher: Any) -> Job:
     "distill",
     context.swapnet,
     teacher,
+    student=start.variables,
+    keeps_zeros=start.keeps_zeros,
     cross=context.cross,
     fit_converters=context.fit_converters,
     seed=context.session.seed,
@@ -184,18 +189,22 @@ def _distill(context: Context, teacher: Any) -> Job:
   )
 
 
+STUDENT = ("started.network", "started.narrowed")  # What network it is.
 TRAININGS = {
   "teacher": Training(
     _teacher, ("teacher",), "teacher", reads=("teacher.", "imported.")
   ),
   "student_plain": Training(
-    _student_plain, ("student",), "student", reads=("student.",)
+    _student_plain, ("student",), "student", reads=("student.", *STUDENT)
   ),
   "student_kd": Training(
     _student_kd,
     ("student",),
     "student",
-    reads=("student.", "objective.alpha", "objective.temperature"),
+    reads=(
+      *("student.", *STUDENT),
+      *("objective.alpha", "objective.temperature"),
+    ),
     needs_teacher=True,
   ),
   "distill": Training(
@@ -203,7 +212,7 @@ TRAININGS = {
     ("student", "converters"),
     "distill",
     reads=(
-      *("distill.", "objective.", "cross", "fit_converters"),
+      *("distill.", "started.", "objective.", "cross", "fit_converters"),
       *("student_precision", "model.converter"),
     ),
     needs_teacher=True,

@@ -26,19 +26,35 @@ COMMON = (
   "model.dtype",
   "model.sync_batch_norm",
 )
-# What stages were run with that are older than these fields.
-BEFORE = {"student_precision": "float32"}
 # Where things lie on this machine, which says nothing on another one.
 PATHS = (
   "data.data_dir",
   "data.cache_dir",
   "data.tokenizer",
   "imported.path",
+  "started.path",
   "export.directory",
 )
 # Where things lie and how many hands work, which may change from run to run;
 # what lies there has a fingerprint of its own.
 FREE = (*PATHS, "data.workers")
+# Fields that came later, with what older stages were made with: where they say
+# the same they are left out.
+LATER = {
+  "student_precision": "float32",
+  "imported.network": "teacher",
+  "started.network": "student",
+  "started.digest": "",
+  **{
+    f"{section}.{name}": value
+    for section in ("imported", "started")
+    for name, value in (
+      ("prune_channels", 0.0),
+      ("prune_weights", 0.0),
+      ("narrowed", []),
+    )
+  },
+}
 
 
 def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -58,6 +74,7 @@ def read_by(reads: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
     name: value
     for name, value in fields.items()
     if name not in FREE
+    and not (name in LATER and value == LATER[name])
     and any(
       name == part or (part.endswith(".") and name.startswith(part))
       for part in (*COMMON, *reads)
@@ -73,10 +90,9 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
   found = _read(directory)
   if found is None:
     return
-  found = {k: v for k, v in BEFORE.items() if k in fields} | found
   differing = [
-    f"{name}{NOTES.get(name, '')}: {found.get(name)!r} there, "
-    f"{fields.get(name)!r} now"
+    f"{name}{NOTES.get(name, '')}: {_told(found, name)} there, "
+    f"{_told(fields, name)} now"
     for name in sorted(found.keys() | fields.keys())
     if found.get(name) != fields.get(name)
     and not (name == TEACHER and name not in fields)
@@ -88,12 +104,21 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
     )
 
 
+def _told(fields: Mapping[str, Any], name: str) -> str:
+  return repr(fields.get(name, LATER.get(name)))
+
+
 def agrees(
   directory: pathlib.Path, name: str, fields: Mapping[str, Any]
 ) -> bool:
   """Whether a stage was made with this value; true where there is none."""
   found = _read(directory) or {}
   return name not in fields or found.get(name) == fields[name]
+
+
+def fields_of(directory: pathlib.Path) -> dict[str, Any]:
+  """Those that a stage was made with, but for such as are in `LATER`."""
+  return _read(directory) or {}
 
 
 def _read(directory: pathlib.Path) -> dict[str, Any] | None:

@@ -96,6 +96,39 @@ def test_adamw_moves_by_its_rate_and_decays_apart():
   np.testing.assert_allclose(student(found)["bias"], 0.9, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_weights_that_are_zero_at_first_stay_so(name, accumulate):
+  kernel = jnp.array([[0.0, 1.0], [2.0, -0.0]])
+  leaves = {"kernel": kernel, "bias": jnp.zeros(2)}
+  params = {
+    "student": {"unit0": {"dense": leaves}},
+    "converters": {"boundary0": {"encoder": leaves}},
+  }
+  rate = make_schedule("constant", peak=0.1, num_steps=10)
+  tx, free = (
+    make_optimizer(
+      name, rate, weight_decay=0.5, accumulate=accumulate, keeps_zeros=networks
+    )
+    for networks in (["student"], [])
+  )
+
+  def train(tx):
+    found, state = params, tx.init(params)
+    for i in range(4):
+      grads = jax.tree.map(lambda leaf, i=i: leaf + 1 + i, params)
+      updates, state = tx.update(grads, state, found)
+      found = optax.apply_updates(found, updates)
+    return found
+
+  found, other = train(tx), train(free)
+  expected = jnp.where(kernel == 0, 0, student(other)["kernel"])
+  assert (student(other)["kernel"] != 0).all()
+  np.testing.assert_array_equal(student(found)["kernel"], expected)
+  np.testing.assert_array_equal(student(found)["bias"], student(other)["bias"])
+  assert (found["converters"]["boundary0"]["encoder"]["kernel"] != 0).all()
+
+
 def test_choices_that_are_none_are_refused():
   rate = make_schedule("constant", peak=0.1, num_steps=10)
   cases = [

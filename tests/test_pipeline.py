@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from pwl_jax import pipeline, stages, trained, workdirs
+from pwl_jax import stages, trained, workdirs
 from pwl_jax.interop import load_network
 from pwl_jax.method import composition as compositions
 from pwl_jax.report.results import read

@@ -7,6 +7,8 @@
   sparse    arrays of mostly zeros, as the disk has them
   fit       scales that keep what layers give, rather than their weights
   fake      rounding inside of training, with gradients
+  prune     fewer channels inside of units, or zeros for weights
+  restore   batch norms of what was pruned
 
 All but the last two are made of NumPy alone, so that a server may use them.
 """

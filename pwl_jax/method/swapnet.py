@@ -90,15 +90,21 @@ class SwapNet:
     return self.teacher.num_units
 
   def init(
-    self, key: jax.Array, *, teacher: Variables | None = None
+    self,
+    key: jax.Array,
+    *,
+    teacher: Variables | None = None,
+    student: Variables | None = None,
   ) -> dict[str, Any]:
-    """Draws all variables; a pretrained `teacher`'s are taken as they are."""
+    """Draws all variables; those of a network that exists stay as they are."""
     teacher_key, student_key, key = jax.random.split(key, 3)
     if teacher is None:
       teacher = self.teacher.init(teacher_key)
+    if student is None:
+      student = self.student.init(student_key)
     return {
       "teacher": teacher,
-      "student": self.student.init(student_key),
+      "student": student,
       "converters": self.init_converters(key),
     }
 

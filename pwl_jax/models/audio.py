@@ -23,6 +23,7 @@ from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice, check_range
 from pwl_jax.method.network import Network
+from pwl_jax.models import inner
 from pwl_jax.models.resnet import resnet
 from pwl_jax.models.vit import vit
 
@@ -146,6 +147,12 @@ class WithFrontEnd(nn.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, samples] -> what the unit makes of [b, frames, mels, 1]."""
     return self.unit(self.front_end(x), train=train)
+
+  def inner_channels(self) -> tuple[inner.Inner, ...]:
+    return inner.inner_channels(self.unit)
+
+  def narrowed(self, keep: inner.Keep) -> "WithFrontEnd":
+    return self.clone(unit=inner.narrowed(self.unit, keep))
 
 
 def sample_rate(network: Network) -> int | None:

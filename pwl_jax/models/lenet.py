@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
+from pwl_jax.models.inner import Inner, Keep
 
 
 def lenet(
@@ -60,3 +61,11 @@ class DenseUnit(nn.Module):
     x = x.reshape(x.shape[0], -1)
     x = nn.relu(nn.Dense(self.width, dtype=self.dtype, name="dense")(x))
     return x if self.num_classes is None else layers.head(self.num_classes)(x)
+
+  def inner_channels(self) -> tuple[Inner, ...]:
+    """Before the head; without one they are those of a boundary."""
+    return () if self.num_classes is None else (Inner("dense", "head"),)
+
+  def narrowed(self, keep: Keep) -> "DenseUnit":
+    has_inner = self.num_classes is not None
+    return self.clone(width=keep(self.width)) if has_inner else self

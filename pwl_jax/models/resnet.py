@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice
 from pwl_jax.models import layers
+from pwl_jax.models.inner import Inner, Keep
 
 STEMS = {
   "cifar": dict(kernel=3, stride=1, pool=False),
@@ -44,7 +45,8 @@ def resnet(
     block: "basic" or "bottleneck".
     stem: "cifar", "imagenet", or the fields of `Stem`.
     stem_width: channels out of the stem.
-    inner_widths: of a bottleneck's 3x3 convolutions; a quarter by default.
+    inner_widths: of all convolutions in a block but its last; by default the
+      width, and in a bottleneck a quarter of it.
     first_stride: of the first stage; the others halve the image.
     stride_in_first_conv: a bottleneck strides in its first 1x1 convolution
       rather than in the 3x3.
@@ -59,7 +61,8 @@ def resnet(
     check_choice("stem", stem, STEMS)
     stem = STEMS[stem]
   if inner_widths is None:
-    inner_widths = [width // 4 for width in widths]
+    share = 4 if block == "bottleneck" else 1
+    inner_widths = [width // share for width in widths]
   common = dict(
     bottleneck=block == "bottleneck",
     stride_in_first_conv=stride_in_first_conv,
@@ -160,7 +163,7 @@ class Block(nn.Module):
   def _convs(self) -> list[tuple[int, int, int]]:
     """(width, kernel, stride) of each convolution."""
     if not self.bottleneck:
-      return [(self.width, 3, self.stride), (self.width, 3, 1)]
+      return [(self.inner_width, 3, self.stride), (self.width, 3, 1)]
     first, second = (
       (self.stride, 1) if self.stride_in_first_conv else (1, self.stride)
     )
@@ -206,3 +209,18 @@ class ResNetUnit(nn.Module):
     if self.num_classes is None:
       return x
     return layers.head(self.num_classes)(layers.global_mean(x))
+
+  def inner_channels(self) -> tuple[Inner, ...]:
+    """Behind each convolution of a block but its last."""
+    return tuple(
+      Inner(
+        f"block{i}/conv{j}/conv",
+        f"block{i}/conv{j + 1}/conv",
+        norm=f"block{i}/conv{j}/norm",
+      )
+      for i in range(self.depth)
+      for j in range(2 if self.bottleneck else 1)
+    )
+
+  def narrowed(self, keep: Keep) -> "ResNetUnit":
+    return self.clone(inner_width=keep(self.inner_width))

@@ -20,11 +20,14 @@ from pwl_jax.method.checks import check_choice
 from pwl_jax.method.feature import Feature, Masked
 from pwl_jax.models import layers
 from pwl_jax.models.embedding import Embed, Vocabulary
+from pwl_jax.models.inner import Inner, Keep
 from pwl_jax.models.transformer import (
   Layer,
   LayerShape,
   check_heads,
   init,
+  inner_channels,
+  narrowed,
   unit_depths,
 )
 
@@ -141,6 +144,12 @@ class TextUnit(nn.Module):
       x = layers.activation(self.pooler)(dense(x))
     x = nn.Dropout(layer.dropout, deterministic=not train, name="dropout")(x)
     return layers.head(self.num_classes)(x)
+
+  def inner_channels(self) -> tuple[Inner, ...]:
+    return inner_channels(self.depth)
+
+  def narrowed(self, keep: Keep) -> "TextUnit":
+    return self.clone(layer=narrowed(self.layer, keep))
 
 
 def _where(mask: jax.Array, x: jax.Array) -> jax.Array:

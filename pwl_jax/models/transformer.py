@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice, check_range
 from pwl_jax.models import layers
+from pwl_jax.models.inner import Inner, Keep
 
 NORMS = ("pre", "post")
 init = nn.initializers.truncated_normal(0.02)
@@ -36,6 +37,17 @@ class LayerShape:
     layers.activation(self.activation)  # Raises where there is none.
     check_choice("norm", self.norm, NORMS)
     check_range("dropout", self.dropout, 0, 1)
+
+
+def inner_channels(depth: int) -> tuple[Inner, ...]:
+  """Of a unit of so many layers: inside of each MLP."""
+  return tuple(
+    Inner(f"layer{i}/mlp_in", f"layer{i}/mlp_out") for i in range(depth)
+  )
+
+
+def narrowed(layer: LayerShape, keep: Keep) -> LayerShape:
+  return dataclasses.replace(layer, mlp_width=keep(layer.mlp_width))
 
 
 def check_heads(heads: int, width: int):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
+from pwl_jax.models.inner import Inner, Keep
 
 
 def vgg(
@@ -31,6 +32,7 @@ def vgg(
     dict(
       width=width,
       depth=depth,
+      inner_width=width,
       pool_window=pool_window,
       pool_stride=pool_stride,
       dtype=dtype,
@@ -48,6 +50,7 @@ class VGGUnit(nn.Module):
 
   width: int
   depth: int
+  inner_width: int  # Before the last convolution.
   pool_window: int = 2
   pool_stride: int = 2
   num_classes: int | None = None  # A head only in the last unit.
@@ -60,8 +63,9 @@ class VGGUnit(nn.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     """[b, h, w, c] -> [b, h / stride, w / stride, width], or logits."""
     for i in range(self.depth):
+      width = self.inner_width if i < self.depth - 1 else self.width
       x = layers.conv(
-        self.width, 3, use_bias=True, dtype=self.dtype, name=f"conv{i}"
+        width, 3, use_bias=True, dtype=self.dtype, name=f"conv{i}"
       )(x)
       x = layers.batch_norm(
         train, dtype=self.dtype, name=f"norm{i}", sync_axis=self.sync_axis
@@ -75,3 +79,18 @@ class VGGUnit(nn.Module):
     for i, width in enumerate(self.dense_widths):
       x = nn.relu(nn.Dense(width, dtype=self.dtype, name=f"dense{i}")(x))
     return layers.head(self.num_classes)(x)
+
+  def inner_channels(self) -> tuple[Inner, ...]:
+    """Between the convolutions, and behind the dense layers of the head."""
+    between = [
+      Inner(f"conv{i}", f"conv{i + 1}", norm=f"norm{i}")
+      for i in range(self.depth - 1)
+    ]
+    dense = [f"dense{i}" for i in range(len(self.dense_widths))]
+    return (*between, *map(Inner, dense, [*dense[1:], "head"]))
+
+  def narrowed(self, keep: Keep) -> "VGGUnit":
+    return self.clone(
+      inner_width=keep(self.inner_width),
+      dense_widths=tuple(map(keep, self.dense_widths)),
+    )

@@ -12,11 +12,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.models import layers
+from pwl_jax.models.inner import Inner, Keep
 from pwl_jax.models.transformer import (
   Layer,
   LayerShape,
   check_heads,
   init,
+  inner_channels,
+  narrowed,
   unit_depths,
 )
 
@@ -136,3 +139,9 @@ class ViTUnit(nn.Module):
       epsilon = self.layer.norm_epsilon
       x = layers.layer_norm(epsilon, dtype=dtype, name="norm")(x)
     return layers.head(self.num_classes)(x)
+
+  def inner_channels(self) -> tuple[Inner, ...]:
+    return inner_channels(self.depth)
+
+  def narrowed(self, keep: Keep) -> "ViTUnit":
+    return self.clone(layer=narrowed(self.layer, keep))

@@ -24,6 +24,7 @@ FREE = (
   "data.workers",
   "data.tokenizer",
   "imported.path",
+  "started.path",
   "stages",
   "parallel",
   "steps_per_call",

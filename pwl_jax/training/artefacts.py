@@ -4,9 +4,11 @@
 written last, says that it is complete and what was reached.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,6 +20,7 @@ from pwl_jax.training.trees import (
   digests,
   load_tree,
   save_tree,
+  saved,
   write_json,
 )
 
@@ -69,8 +72,20 @@ def load_result(directory: pathlib.Path) -> dict[str, Any]:
 
 def load_variables(directory: pathlib.Path, abstract: Any) -> Any:
   """What a complete job made, verified."""
-  try:
+  with _naming(directory):
     return load_tree(directory / VARIABLES, abstract)
+
+
+def saved_shapes(directory: pathlib.Path) -> dict[str, Any]:
+  """What a complete job made, as abstract arrays."""
+  with _naming(directory):
+    return saved(directory / VARIABLES)
+
+
+@contextlib.contextmanager
+def _naming(directory: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
   except (FileNotFoundError, Damaged) as error:
     raise type(error)(f"{error}; {_again(directory)}") from None
 

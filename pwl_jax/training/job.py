@@ -18,5 +18,6 @@ class Job:
   logits: Callable[[dict, jax.Array], jax.Array]  # all variables, inputs
   start: Any = None  # What `init` gets beside a key and some inputs.
   trainable: Callable[[dict], Any] | None = None  # params -> tree of booleans
+  keeps_zeros: tuple[str, ...] = ()  # Networks whose zero weights stay zero.
   pairs: bool = False  # Whether a device needs an even number of examples.
   check_rows: Callable[[int], Any] = lambda rows: None  # Of one device.

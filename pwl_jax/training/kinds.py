@@ -26,6 +26,7 @@ def plain_job(
   *,
   start: Any = None,
   trains: str = "all",
+  keeps_zeros: bool = False,
 ) -> Job:
   """One of the two networks on its own, with the cross entropy.
 
@@ -36,6 +37,7 @@ def plain_job(
     start: its first variables; drawn if None.
     trains: "all" of it, or the "head" alone, where the rest runs as it was
       loaded, in evaluation mode.
+    keeps_zeros: whether its kernels stay zero where they are at first.
   """
   check_choice("trains", trains, TRAINS)
   head_only = trains == "head"
@@ -50,6 +52,7 @@ def plain_job(
     trainable=(lambda params: {role: head_mask(network)})
     if head_only
     else None,
+    keeps_zeros=(role,) if keeps_zeros else (),
   )
 
 
@@ -72,6 +75,8 @@ def distill_job(
   swapnet: SwapNet,
   teacher: Any,
   *,
+  student: Any = None,
+  keeps_zeros: bool = False,
   cross: str = "mixed",
   fit_converters: bool = True,
   seed: int = 0,
@@ -84,6 +89,8 @@ def distill_job(
     name: of the job.
     swapnet: whose student and converters are trained.
     teacher: its variables.
+    student: its first variables; drawn if None.
+    keeps_zeros: whether kernels of the student stay zero where they are then.
     cross: "mixed", every example its own composition; "all", every boundary
       in turn; "per_batch", one for the whole batch.
     fit_converters: in closed form, before the first step.
@@ -99,8 +106,8 @@ def distill_job(
       fake_quantised_network(student, precisions) if precisions else student
     )
 
-  def init(key, inputs, teacher):
-    variables = swapnet.init(key, teacher=teacher)
+  def init(key, inputs, start):
+    variables = swapnet.init(key, **start)
     if fit_converters:
       running = variables | {"student": as_run(variables["student"])}
       variables["converters"] = swapnet.fit_converters(running, inputs)
@@ -120,13 +127,14 @@ def distill_job(
       swapnet, cross, seed, {**options, "precisions": precisions}
     ),
     init=init,
-    start=teacher,
+    start={"teacher": teacher, "student": student},
     frozen={"teacher": teacher},
     logits=lambda variables, x: swapnet.student.logits(
       as_run(variables["student"]), x
     ),
     pairs=draws and sampler.pairs,
     check_rows=check_rows,
+    keeps_zeros=("student",) if keeps_zeros else (),
   )
 
 

@@ -1,11 +1,13 @@
 """Optimisers, as optax chains from plain arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
+from pwl_jax.compress.prune import is_kernel
 from pwl_jax.method.checks import check_choice
 
 OPTIMIZERS = ("sgd", "adamw")
@@ -51,6 +53,7 @@ def make_optimizer(
   accumulate: int = 1,
   converter_rate: float = 1.0,
   trainable: Callable[[Any], Any] | None = None,
+  keeps_zeros: Collection[str] = (),
 ) -> optax.GradientTransformation:
   """A chain over params keyed network or unit first.
 
@@ -65,6 +68,7 @@ def make_optimizer(
     accumulate: gradients of so many batches make one applied step.
     converter_rate: factor of the learning rate for `params["converters"]`.
     trainable: params -> a tree of booleans; what is false stays as it is.
+    keeps_zeros: the networks whose kernels stay zero where they are at first.
   """
   check_choice("optimizer", name, OPTIMIZERS)
   check_choice("decay", decay, DECAYS)
@@ -83,7 +87,37 @@ def make_optimizer(
     tx = optax.partition({True: tx, False: optax.set_to_zero()}, trainable)
   if accumulate > 1:
     tx = optax.MultiSteps(tx, accumulate).gradient_transformation()
-  return tx
+  return optax.chain(tx, keep_zeros(keeps_zeros)) if keeps_zeros else tx
+
+
+def keep_zeros(networks: Collection[str]) -> optax.GradientTransformation:
+  """Last in the chain: weights that were pruned take no step.
+
+  Which they are, is told from the first params and kept in the state, so that
+  others may become zero and leave it again.
+  """
+
+  def zeros(path, leaf):
+    none = jnp.zeros((), bool)  # Of what is no kernel.
+    return leaf == 0 if is_kernel(path, leaf) else none
+
+  def init(params):
+    return {
+      name: jax.tree_util.tree_map_with_path(zeros, params[name])
+      for name in networks
+    }
+
+  def update(updates, state, params=None):
+    del params
+    stay = {
+      name: jax.tree.map(
+        lambda zero, step: jnp.where(zero, 0, step), state[name], updates[name]
+      )
+      for name in state
+    }
+    return {**updates, **stay}, state
+
+  return optax.GradientTransformation(init, update)
 
 
 def _is_kernel(params: Any) -> Any:

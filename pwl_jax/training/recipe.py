@@ -1,6 +1,6 @@
 """How something is trained, in plain numbers, and what follows from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import optax
@@ -55,6 +55,7 @@ def make_tx(
   steps_per_epoch: int,
   *,
   trainable: Callable | None = None,
+  keeps_zeros: Collection[str] = (),
 ) -> optax.GradientTransformation:
   """The optimiser of a recipe, whose schedule counts applied steps."""
   recipe.check()
@@ -83,4 +84,5 @@ def make_tx(
     accumulate=recipe.accumulate,
     converter_rate=recipe.converter_rate,
     trainable=trainable,
+    keeps_zeros=keeps_zeros,
   )

@@ -50,7 +50,9 @@ def run_job(
     feed = opened(session.feed(recipe.batch_size))
     each = feed.steps_per_epoch
     rhythm = make_rhythm(recipe, each, session.machine, streamed=feed.apart)
-    tx = make_tx(recipe, each, trainable=job.trainable)
+    tx = make_tx(
+      recipe, each, trainable=job.trainable, keeps_zeros=job.keeps_zeros
+    )
     fresh, abstract = first_state(job, tx, recipe, session)
     checkpoints = opened(
       RunCheckpoints(

@@ -71,6 +71,17 @@ def load_tree(path: pathlib.Path, abstract: Any) -> Any:
     )
 
 
+def saved(path: pathlib.Path) -> dict[str, Any]:
+  """What lies there, as abstract arrays; not verified, as nothing is read."""
+  if not path.exists():
+    raise FileNotFoundError(f"{path} is missing")
+  handler = ocp.StandardCheckpointHandler()
+  found = _read(lambda: handler.metadata(path.absolute() / "tree").tree, path)
+  return jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(leaf.dtype)), found
+  )
+
+
 def to_save(
   tree: Any, leaves: Leaves, notes: Mapping[str, Any] | None = None
 ) -> ocp.args.Composite:

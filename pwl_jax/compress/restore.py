@@ -1,0 +1,61 @@
+"""Batch norms of a pruned network, which know it as it was before.
+
+What is taken out of a layer moves the mean and the variance of all behind it.
+Measured anew they bring most of the accuracy back, without labels and without
+a step of training.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from pwl_jax.method.network import Network, Variables, unit_name
+
+STATS = "batch_stats"
+
+
+def with_statistics_of(
+  network: Network, variables: Variables, x: jax.Array
+) -> dict[str, Any]:
+  """The running averages of its batch norms as they are on these inputs.
+
+  Layer by layer, so that each sees what those before it give in the end; all
+  else runs in evaluation mode, and stays.
+  """
+
+  @jax.jit
+  def measure(variables, feature):
+    found = {}
+    for i, unit in enumerate(network.units):
+      own = variables[unit_name(i)]
+      with nn.intercept_methods(_on_this_batch):
+        feature, changed = unit.apply(
+          own, feature, train=False, mutable=[STATS]
+        )
+      if STATS in own:
+        found[unit_name(i)] = changed[STATS]
+    return found
+
+  stats = measure(jax.device_get(variables), x) if _has_norms(variables) else {}
+  return {
+    name: {**own, STATS: stats[name]} if name in stats else own
+    for name, own in variables.items()
+  }
+
+
+def _has_norms(variables: Variables) -> bool:
+  return any(STATS in own for own in variables.values())
+
+
+def _on_this_batch(call, args, kwargs, context):
+  """Before a batch norm is used, what it is given is what it knows."""
+  norm = context.module
+  if isinstance(norm, nn.BatchNorm) and context.method_name == "__call__":
+    x = args[0].astype(jnp.float32)
+    channel = norm.axis % x.ndim
+    axes = tuple(axis for axis in range(x.ndim) if axis != channel)
+    norm.put_variable(STATS, "mean", x.mean(axes))
+    norm.put_variable(STATS, "var", x.var(axes))
+  return call(*args, **kwargs)
