@@ -168,9 +168,7 @@ def test_a_student_belongs_to_its_precision(workdir):
 def test_what_is_older_than_the_field_was_not_rounded(tmp_path):
   stages.run(config_of("float32", "teacher,distill"), tmp_path)
   path = tmp_path / "distill" / "config.json"
-  fields = json.loads(path.read_text())
-  assert fields.pop("student_precision") == "float32"
-  path.write_text(json.dumps(fields))
+  assert "student_precision" not in json.loads(path.read_text())
   stages.run(config_of("float32", "distill"), tmp_path)
   with pytest.raises(ValueError, match="'float32' there, 'int8' now"):
     stages.run(config_of("int8", "distill"), tmp_path)

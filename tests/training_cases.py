@@ -144,5 +144,5 @@ def run(
 
 def made_by(directory, job):
   """The variables of a complete job."""
-  shapes = jax.eval_shape(lambda: job.init(jax.random.key(0), None, None))
+  shapes = jax.eval_shape(lambda: job.init(jax.random.key(0), None, job.start))
   return load_variables(directory, placed(shapes, sharding(jax.devices()[:1])))
