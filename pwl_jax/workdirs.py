@@ -74,12 +74,17 @@ def read_by(reads: tuple[str, ...], fields: Mapping[str, Any]) -> dict:
     name: value
     for name, value in fields.items()
     if name not in FREE
-    and not (name in LATER and value == LATER[name])
+    and not _as_before(name, value)
     and any(
       name == part or (part.endswith(".") and name.startswith(part))
       for part in (*COMMON, *reads)
     )
   }
+
+
+def _as_before(name: str, value: Any) -> bool:
+  """Whether a field says what was so before there was one."""
+  return name in LATER and value == LATER[name]
 
 
 def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
@@ -90,6 +95,7 @@ def check_owner(directory: pathlib.Path, fields: Mapping[str, Any]):
   found = _read(directory)
   if found is None:
     return
+  found = {n: v for n, v in found.items() if not _as_before(n, v)}
   differing = [
     f"{name}{NOTES.get(name, '')}: {_told(found, name)} there, "
     f"{_told(fields, name)} now"
