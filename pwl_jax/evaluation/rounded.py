@@ -1,8 +1,9 @@
 """What compositions answer once their units are rounded, as they are served.
 
-Rounding moves what units give, so batch statistics of half-replaced networks
-are measured once more, on the rounded units, and the ladder is planned anew.
-Units in fewer bits than others, "t", share the statistics of "T".
+Rounding moves what units give: a little, and a converter may make much of it.
+So on the rounded units converters are fitted and batch statistics measured once
+more, kept where held-out examples gain by it, and the ladder is planned anew.
+Units in fewer bits than others, "t", share converters and statistics of "T".
 """
 
 import math
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pwl_jax.evaluation.bench import Bench
-from pwl_jax.evaluation.examine import SPLITS, measure
+from pwl_jax.evaluation.examine import SPLITS, Options, measure, refit
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.ladder import NO_COARSE, Ladder, Sizes, best_ladder
 from pwl_jax.evaluation.scores import check_finite
@@ -43,14 +44,17 @@ def measure_rounded(
     variables: as they are served.
     unit_bytes: to be read for the teacher's units.
     coarse_bytes: how many of those are enough for fewer bits.
-    examples: to measure batch statistics on; 0 leaves all as they are.
+    examples: to fit converters and measure statistics on; 0 leaves all as it
+      was trained.
   """
   exact = [word for word in words if COARSE not in word]
+  options = Options(calibration_images=examples, refit_images=examples)
+  variables, _ = refit(bench, exact, variables, options)
   measured = measure(bench, exact, variables, examples)
   found = Improvements(
     measured.statistics,
     tuple(measured.better["valid"]),
-    variables["converters"],  # The better ones, where some were fitted again.
+    variables["converters"],
   )
   rest = [word for word in words if COARSE in word]
   valid, test = (
