@@ -122,14 +122,25 @@ def test_that_of_an_earlier_evaluation_is_left_out_and_named(tmp_path):
   )
 
 
+SCORE = {"bytes": 1, "valid": 0.5, "test": 0.5}
+
+
 def broken():
   found = make_compared()
+  yield "was not measured", {
+    **found, "teacher": {"valid": None, "test": None}
+  }  # fmt: skip
   yield "schema", {**found, "schema": 99}
   yield "rows is empty", {**found, "rows": []}
   for what, change in (
     ("was not measured", lambda r: r["compositions"].pop("TS")),
-    ("has no ladder", lambda r: r.update(rungs=r["rungs"][:1])),
-    ("fall", lambda r: r["rungs"].reverse()),
+    ("does not climb", lambda r: r.update(rungs=r["rungs"][:1])),
+    ("does not climb", lambda r: r["rungs"].reverse()),
+    ("does not fit", lambda r: r.update(rungs=[])),
+    ("fall", lambda r: r["rungs"][1].update(read_bytes=10)),
+    ("was not measured", lambda r: r["compositions"]["TS"].update(test=None)),
+    ("does not fit", lambda r: r["compositions"].update(xyz=dict(SCORE))),
+    ("has a precision twice", lambda r: r.update(precision="int8")),
     ("does not fit", lambda r: r["rungs"][1].update(composition="TSS")),
     ("share|from 0 to 1", lambda r: r["compositions"]["TS"].update(test=2)),
   ):

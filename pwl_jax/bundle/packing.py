@@ -49,19 +49,28 @@ def stored_of(leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
   return found
 
 
+def empty(leaves: Mapping[str, Leaf]) -> dict[str, np.ndarray]:
+  """Memory for those that are stored sparse."""
+  packed = {n: leaf for n, leaf in leaves.items() if leaf.nonzero is not None}
+  return stores.empty(packed)
+
+
 def read_leaf(
-  read: stores.ReadLeaf, name: str, leaf: Leaf, pace: stores.Pace
+  read: stores.ReadLeaf,
+  name: str,
+  leaf: Leaf,
+  pace: stores.Pace,
+  unpacked: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-  """One leaf as it is in memory."""
+  """One leaf as it is in memory, which `empty` gave where it was packed."""
   if leaf.nonzero is None:
     return read(name, leaf, pace)
   arrays = [read(*part, pace) for part in _parts(name, leaf).items()]
-  found = stores.empty({name: leaf})[name]
   try:
-    sparse.unpack(Sparse(*arrays), found)
+    sparse.unpack(Sparse(*arrays), unpacked[name])
   except ValueError as error:
     raise Damaged(str(error)) from None
-  return found
+  return unpacked[name]
 
 
 def _parts(name: str, leaf: Leaf) -> dict[str, Leaf]:

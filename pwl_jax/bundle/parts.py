@@ -230,10 +230,10 @@ class Manifest(NamedTuple):
       there.add(piece)
     return total
 
-  def loading_bytes(self, piece: str) -> int:
-    """In memory while it is read, what it is made of included."""
-    made_of = self.pieces[piece].made_of
-    return sum(self.pieces[name].nbytes for name in (piece, *made_of[1:]))
+  def loading_bytes(self, piece: str, held: Collection[str] = ()) -> int:
+    """In memory while it is read, with what it is made of and not yet held."""
+    names = {piece, *self.parts_of(piece)}
+    return sum(self.pieces[name].nbytes for name in names.difference(held))
 
   def _known(self, name: str) -> str | None:
     return name if name in self.pieces else None

@@ -85,16 +85,19 @@ class Bundle:
         held[part] if part in held else self.leaves(part, pace)
         for part in found.made_of
       )
-      arrays = _joined(coarse, rest, found.leaves)
+      arrays = stores.empty(found.leaves)
+      refine.join_into(arrays, coarse, rest)
     except ValueError as error:  # `Damaged` among them.
       for name in found.leaves:
-        yield name, Damaged(f"{name} of {piece} cannot be made: {error}")
+        yield name, Damaged(f"{piece} cannot be put together: {error}")
       return
     for name, leaf in found.leaves.items():
+      array: np.ndarray | Damaged = arrays[name]
       try:
-        yield name, _verified(arrays[name], leaf)
+        _verify(arrays[name], leaf)
       except Damaged as error:
-        yield name, self._damaged(f"{name} of {piece}: {error}")
+        array = self._damaged(f"{name} of {piece}: {error}")
+      yield name, array
 
   def _each_stored(
     self, piece: str, pace: stores.Pace
@@ -112,10 +115,12 @@ class Bundle:
 
     try:
       self._check_small_files(relative)
+      unpacked = packing.empty(leaves)
       with stores.opened(store, place, packing.stored_of(leaves)) as read:
         for name, leaf in leaves.items():
           try:
-            array = _verified(packing.read_leaf(read, name, leaf, pace), leaf)
+            array = packing.read_leaf(read, name, leaf, pace, unpacked)
+            _verify(array, leaf)
           except Damaged as error:
             array = damage(name, error)
           yield name, array
@@ -198,18 +203,8 @@ def _no_pace(nbytes: int) -> Any:
   del nbytes
 
 
-def _verified(array: np.ndarray, leaf: Leaf) -> np.ndarray:
-  """The same, read-only."""
+def _verify(array: np.ndarray, leaf: Leaf):
+  """And read-only from then on."""
   if stores.digest(array) != leaf.sha256:
     raise Damaged("its bytes are not those that were written")
   array.flags.writeable = False
-  return array
-
-
-def _joined(coarse: Arrays, rest: Arrays, leaves: Mapping[str, Leaf]) -> Arrays:
-  """In memory of their own, each aligned."""
-  arrays = refine.joined(coarse, rest, leaves)
-  found = stores.empty(leaves)
-  for name, array in found.items():
-    np.copyto(array, arrays[name], casting="no")
-  return found

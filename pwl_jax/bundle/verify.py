@@ -41,16 +41,22 @@ def _programs(bundle: Bundle, watch: Watch) -> Iterator[str]:
 
 
 def _pieces(bundle: Bundle, watch: Watch) -> Iterator[str]:
+  broken = set()  # Nothing more is said of what is made of these.
   for name in bundle.manifest.pieces:
+    if broken.intersection(bundle.manifest.parts_of(name)):
+      continue
     watch(name)
     try:
       leaves = list(bundle.each_leaf(name))
     except OSError as error:
+      broken.add(name)
       yield f"{name}: {error}"
       continue
     wrong = [str(array) for _, array in leaves if isinstance(array, Damaged)]
     if len(wrong) == len(leaves) > 1:  # A page of what is one fault.
       wrong = [f"all {len(leaves)} arrays of {name}, such as {wrong[0]}"]
+    if wrong:
+      broken.add(name)
     yield from wrong
 
 

@@ -16,7 +16,7 @@ its bytes, for int8 and for int4.
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ OFFSET = np.uint32(1 << 23)  # Differences of both signs become positive.
 EXPONENT = np.uint32(0xFF << 23)  # All of it, for what is not finite.
 CHUNK = 1 << 18  # Weights that are put in order together; they fit a cache.
 WORTH = 63 / 64  # Of its bytes, from which on a plane is packed.
+FED = 1 << 16  # Bytes that are unpacked at once.
 
 
 def rest_of(exact: np.ndarray, coarse: np.ndarray) -> dict[str, np.ndarray]:
@@ -63,36 +64,66 @@ def join(
   coarse: np.ndarray, rest: Mapping[str, np.ndarray], shape: tuple[int, ...]
 ) -> np.ndarray:
   """The exact array, float32 of a shape; what is damaged is a ValueError."""
-  base = _bits(coarse, "coarse")
-  if len(base) != math.prod(shape):
+  found = np.array(coarse).reshape(-1)
+  if len(found) != math.prod(shape):
     raise ValueError(
-      f"a coarse array of {len(base)} numbers is none of {list(shape)}"
+      f"a coarse array of {len(found)} numbers is none of {list(shape)}"
     )
+  join_in_place([found], rest)
+  return found.reshape(shape)
+
+
+def join_in_place(arrays: Sequence[np.ndarray], rest: Mapping[str, np.ndarray]):
+  """Makes coarse arrays exact that `rest_of` has seen one after the other."""
+  bits = [_bits(array, "coarse") for array in arrays]
   if rest.keys() != PLANES.keys():
     raise _damaged(f"it consists of {', '.join(rest) or 'nothing'}")
-  low, middle, high = (
-    _unpacked(name, rest[name], len(base)) for name in PLANES
-  )
-  found = np.empty(len(base), np.uint32)
-  for part, order in _parts(base):
-    differences = high[part].astype(np.uint32)
+  count = sum(map(len, bits))
+  planes = {name: _Plane(name, rest[name], count) for name in PLANES}
+  for views in _together(bits):
+    base = np.concatenate(views)
+    order = _order(base)
+    low, middle, high = (plane.take(len(base)) for plane in planes.values())
+    differences = high.astype(np.uint32)
     for plane in (middle, low):
       differences <<= 8 * plane.itemsize
-      differences |= plane[part]
-    own = found[part]
+      differences |= plane
+    own = np.empty_like(base)
     own[order] = differences
-    own += base[part] - OFFSET
+    own += base - OFFSET
     if ((own & EXPONENT) == EXPONENT).any():
       raise _damaged("it leads to numbers that are not finite")
-  return found.view(np.float32).reshape(shape)
+    for view in views:
+      view[...], own = own[: len(view)], own[len(view) :]
+  for plane in planes.values():
+    plane.end()
+
+
+def _together(rows: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+  """Views of what would lie in one chunk, if the rows were a single one."""
+  views, room = [], CHUNK
+  for row in rows:
+    while len(row):
+      view, row = row[:room], row[room:]
+      views.append(view)
+      room -= len(view)
+      if not room:
+        yield views
+        views, room = [], CHUNK
+  if views:
+    yield views
 
 
 def _parts(base: np.ndarray):
   """Slices, and in which order the differences in each of them are kept."""
   for start in range(0, len(base), CHUNK):
     part = slice(start, start + CHUNK)
-    exponents = (base[part] >> 23).astype(np.uint8)  # The sign falls off.
-    yield part, np.argsort(exponents, kind="stable")
+    yield part, _order(base[part])
+
+
+def _order(base: np.ndarray) -> np.ndarray:
+  exponents = (base >> 23).astype(np.uint8)  # The sign falls off.
+  return np.argsort(exponents, kind="stable")
 
 
 def _bits(array: Any, what: str) -> np.ndarray:
@@ -115,21 +146,57 @@ def _packed(plane: np.ndarray) -> np.ndarray:
   return np.frombuffer(packed, np.uint8)
 
 
-def _unpacked(name: str, stored: np.ndarray, count: int) -> np.ndarray:
-  kind = PLANES[name]
-  if stored.ndim != 1 or stored.dtype not in (kind, np.uint8):
-    raise _damaged(f"its plane {name!r} is {stored.dtype}{list(stored.shape)}")
-  if stored.dtype == kind and len(stored) == count:
-    return stored
-  nbytes = count * kind.itemsize
-  code = zlib.decompressobj()
-  try:  # Never more than is wanted, whatever the bytes say.
-    found = code.decompress(np.ascontiguousarray(stored), nbytes + 1)
-  except zlib.error as error:
-    raise _damaged(f"its plane {name!r} cannot be unpacked: {error}") from None
-  if len(found) != nbytes or not code.eof or code.unused_data:
-    raise _damaged(f"its plane {name!r} is not one of {count} numbers")
-  return np.frombuffer(found, kind)
+class _Plane:
+  """One that is unpacked as it is taken: in parts, from its beginning."""
+
+  def __init__(self, name: str, stored: np.ndarray, count: int):
+    self._name, self._count, self._kind = name, count, PLANES[name]
+    self._stored, self._at = stored, 0
+    if stored.ndim != 1 or stored.dtype not in (self._kind, np.uint8):
+      raise self._wrong(f"{stored.dtype}{list(stored.shape)}")
+    is_plain = stored.dtype == self._kind and len(stored) == count
+    self._code = None if is_plain else zlib.decompressobj()
+    self._waiting = memoryview(
+      b"" if is_plain else np.ascontiguousarray(stored)
+    )
+
+  def take(self, count: int) -> np.ndarray:
+    if self._code is None:
+      self._at += count
+      return self._stored[self._at - count : self._at]
+    nbytes = count * self._kind.itemsize
+    # Never more than is wanted, whatever the bytes say.
+    found = self._decompressed(nbytes)
+    if len(found) != nbytes:
+      raise self._wrong(f"not one of {self._count} numbers")
+    return np.frombuffer(found, self._kind)
+
+  def end(self):
+    """Raises where something is left."""
+    code = self._code
+    if code is None:
+      return
+    left = self._waiting or code.unused_data
+    if self._decompressed(1) or not code.eof or left:
+      raise self._wrong(f"not one of {self._count} numbers")
+
+  def _decompressed(self, nbytes: int) -> bytes:
+    code, parts = self._code, []
+    while nbytes and not code.eof:
+      given = code.unconsumed_tail
+      if not given:  # Little at once: what is not taken of it is copied.
+        given, self._waiting = self._waiting[:FED], self._waiting[FED:]
+      if not given:
+        break
+      try:
+        parts.append(code.decompress(given, nbytes))
+      except zlib.error as error:
+        raise self._wrong(f"damaged: {error}") from None
+      nbytes -= len(parts[-1])
+    return b"".join(parts)
+
+  def _wrong(self, what: str) -> ValueError:
+    return _damaged(f"its plane {self._name!r} is {what}")
 
 
 def _damaged(how: str) -> ValueError:

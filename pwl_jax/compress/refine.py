@@ -8,7 +8,6 @@ All leaves that rounding changed are one long row to `exact`: what it says of
 many weights at once takes fewer bytes than what it says of each leaf.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -32,8 +31,13 @@ def rest_of_unit(
   names = _changed(leaves, stored)
   if not names:
     return {}
-  row = np.concatenate([np.ravel(leaves[name]) for name in names])
-  return exact.rest_of(row, _coarse_row(leaves, stored, names))
+  coarse = decode(stored, {name: leaves[name].shape for name in names})
+  return exact.rest_of(
+    *(
+      np.concatenate([np.ravel(of[name]) for name in names])
+      for of in (leaves, coarse)
+    )
+  )
 
 
 def joined(
@@ -42,38 +46,44 @@ def joined(
   forms: Mapping[str, Form],
 ) -> dict[str, np.ndarray]:
   """The leaves of these forms; what does not fit is a ValueError."""
-  names = _changed(forms, stored)
-  found = {name: stored[name] for name in forms if name not in names}
-  if not names:
-    return found
-  row = _coarse_row(forms, stored, names)
-  row, start = exact.join(row, rest, row.shape), 0
-  for name in names:
-    shape = tuple(forms[name].shape)
-    end = start + math.prod(shape)
-    found[name], start = row[start:end].reshape(shape), end
-  return found
+  out = {name: np.empty(form.shape, form.dtype) for name, form in forms.items()}
+  join_into(out, stored, rest)
+  return out
+
+
+def join_into(
+  out: Mapping[str, np.ndarray],
+  stored: Mapping[str, np.ndarray],
+  rest: Mapping[str, np.ndarray],
+):
+  """The same, in memory that is there."""
+  names = _changed(out, stored)
+  for name, array in out.items():
+    if name not in names:
+      _check_shape(name, stored[name], array)
+      array[...] = stored[name]
+  for name in names:  # One by one, and then in place: memory for one unit.
+    shape = out[name].shape
+    coarse = decode(stored, {name: shape})[name]
+    _check_shape(name, coarse, out[name])
+    out[name][...] = coarse
+  if names:
+    exact.join_in_place([out[name].reshape(-1) for name in names], rest)
+
+
+def _check_shape(name: str, found: Any, wanted: np.ndarray):
+  if np.shape(found) != wanted.shape:
+    raise ValueError(
+      f"{name} has the shape {list(np.shape(found))}, not {list(wanted.shape)}"
+    )
 
 
 def _changed(
   forms: Mapping[str, Form], stored: Mapping[str, Form]
 ) -> list[str]:
-  """The leaves that are stored in another form."""
+  """The leaves that are stored in another form, in the order of `exact`."""
   return [
     name
-    for name, form in forms.items()
+    for name, form in sorted(forms.items())
     if name not in stored or str(stored[name].dtype) != str(form.dtype)
   ]
-
-
-def _coarse_row(
-  forms: Mapping[str, Form], stored: Mapping[str, Any], names: list[str]
-) -> np.ndarray:
-  count = sum(math.prod(forms[name].shape) for name in names)
-  row, start = np.empty(count, np.float32), 0
-  for name in names:  # One by one: together they would take twice the memory.
-    shape = tuple(forms[name].shape)
-    end = start + math.prod(shape)
-    row[start:end] = decode(stored, {name: shape})[name].reshape(-1)
-    start = end
-  return row

@@ -65,17 +65,36 @@ def check(found: Any):
   _form(found, "")
   if not found["rows"]:
     raise ValueError("rows is empty")
+  names = [row["precision"] for row in found["rows"]]
+  if len(set(names)) < len(names):
+    raise ValueError(f"rows has a precision twice: {', '.join(names)}")
+  if found["teacher"][split_of(found)] is None:
+    raise ValueError("the teacher was not measured")
+  first = _words(found["rows"][0])
+  num_units = len(first[0]) if first else 0
   for row in found["rows"]:
-    words = [rung["composition"] for rung in row["rungs"]]
-    if len(words) < 2:
-      raise ValueError(f"{row['precision']} has no ladder")
-    for word in words:
-      compositions.validate(word, len(words[0]), range(len(words[0])))
-      if word not in row["compositions"]:
-        raise ValueError(f"{word} in {row['precision']} was not measured")
-    sizes = [rung["read_bytes"] for rung in row["rungs"]]
-    if sizes != sorted(sizes):
-      raise ValueError(f"the bytes of {row['precision']} fall: {sizes}")
+    _check_row(row, num_units, split_of(found))
+
+
+def _words(row: Mapping[str, Any]) -> list[str]:
+  return [rung["composition"] for rung in row["rungs"]]
+
+
+def _check_row(row: Mapping[str, Any], num_units: int, split: str):
+  name, words = row["precision"], _words(row)
+  for word in {*words, *row["compositions"]}:
+    compositions.validate(word, num_units, range(num_units))
+  if len(words) < 2 or not all(
+    compositions.climbs(a, b) for a, b in itertools.pairwise(words)
+  ):
+    raise ValueError(f"the ladder of {name} does not climb: {words}")
+  for word in {*words, *row["compositions"]}:
+    score = row["compositions"].get(word)
+    if score is None or score[split] is None:
+      raise ValueError(f"{word} in {name} was not measured")
+  sizes = [rung["read_bytes"] for rung in row["rungs"]]
+  if sizes != sorted(sizes):
+    raise ValueError(f"the bytes of {name} fall: {sizes}")
 
 
 def of_run(workdir: pathlib.Path, path: pathlib.Path) -> Compared:

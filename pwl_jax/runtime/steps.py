@@ -28,7 +28,8 @@ class Steps:
   def reading_bytes(self) -> int:
     """Of what is being read, or was read ahead of its need."""
     piece, manifest = self._reader.coming, self._serving.manifest
-    return manifest.loading_bytes(piece) if piece else 0
+    names = self._holdings.names
+    return manifest.loading_bytes(piece, names) if piece else 0
 
   def to_load(self, way: list[str], memory: Memory) -> list[str]:
     """The pieces that are missing on it, in their order."""
@@ -85,8 +86,8 @@ class Steps:
       self._drop(keep=memory.needed(word) | memory.needed(present))
 
   def _with(self, piece: str, memory: Memory) -> int:
-    others = {*self._holdings.names} - {piece}
-    return memory.size(*others) + memory.manifest.loading_bytes(piece)
+    held = self._holdings.names
+    return memory.size(*held) + memory.manifest.loading_bytes(piece, held)
 
   def _drop(self, keep: set[str]):
     dropped = [name for name in self._holdings.names if name not in keep]
