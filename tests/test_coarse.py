@@ -18,7 +18,7 @@ from pwl_jax.compress.refine import joined, rest_of_unit
 from pwl_jax.data.inputs import noise, to_network
 from pwl_jax.evaluation.ladder import best_ladder
 from pwl_jax.evaluation.rounded import standard_error
-from pwl_jax.evaluation.words import with_coarse
+from pwl_jax.evaluation.words import neighbours, wishes, with_coarse
 from pwl_jax.exporting.pieces import network_pieces
 from pwl_jax.exporting.precision import as_served, of_texts, stored
 from pwl_jax.method import composition as compositions
@@ -321,6 +321,38 @@ def test_of_many_units_those_that_a_ladder_meets_are_measured():
   accuracy = {word: rank_of(word) / 18 for word in found}
   best = best_ladder(accuracy, [9] * 9, dict.fromkeys(range(1, 9), 2))
   assert best.rungs[9] == "T" + "t" * 8  # All coarse before any is refined.
+
+
+def test_what_may_make_a_better_ladder_is_asked_for_until_it_is_known():
+  """Of six units with two precisions, against a ladder over all 729 words."""
+  rng = np.random.default_rng(3)
+  n, coarse = 6, dict.fromkeys(range(6), 3)
+  gains, losses = rng.uniform(0, 0.1, n), rng.uniform(0, 0.02, n)
+
+  def accuracy_of(word):
+    switches = sum(
+      compositions.is_switch(a, b) for a, b in itertools.pairwise(word)
+    )
+    gained = sum(g for g, a in zip(gains, word, strict=True) if a != "S")
+    lost = sum(x for x, a in zip(losses, word, strict=True) if a == "t")
+    return 0.3 + gained - lost - 0.005 * switches
+
+  table = {w: accuracy_of(w) for w in compositions.every(n, coarse)}
+  first = with_coarse(compositions.every(n), compositions.prefix(n), coarse)
+  known = {word: table[word] for word in first}
+  assert len(known) < 100
+  while more := wishes(known, [10] * n, coarse):
+    known |= {word: table[word] for word in more}
+  found, best = (best_ladder(of, [10] * n, coarse) for of in (known, table))
+  assert len(known) < 150
+  assert found.worst_step == pytest.approx(best.worst_step)
+  assert found.mean_accuracy == pytest.approx(best.mean_accuracy, abs=1e-3)
+
+
+def test_neighbours_of_a_ladder_of_both_precisions():
+  rungs = ["SS", "tS", "tt", "Tt", "TT"]
+  assert neighbours(rungs) == ["St", "TS", "tT"]
+  assert neighbours(["SS", "tS", "TS", "TT"]) == ["tT"]
 
 
 def test_the_standard_error_is_that_of_a_share():

@@ -7,14 +7,22 @@ Units in fewer bits than others, "t", share converters and statistics of "T".
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pwl_jax.evaluation.bench import Bench
-from pwl_jax.evaluation.examine import SPLITS, Options, measure, refit
+from pwl_jax.evaluation.examine import (
+  ROUNDS,
+  SPLITS,
+  Measured,
+  Options,
+  measure,
+  refit,
+)
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.ladder import NO_COARSE, Ladder, Sizes, best_ladder
 from pwl_jax.evaluation.scores import check_finite
+from pwl_jax.evaluation.words import wishes
 from pwl_jax.method.composition import COARSE, TEACHER, in_full
 
 
@@ -47,31 +55,45 @@ def measure_rounded(
     examples: to fit converters and measure statistics on; 0 leaves all as it
       was trained.
   """
-  exact = [word for word in words if COARSE not in word]
   options = Options(calibration_images=examples, refit_images=examples)
-  variables, _ = refit(bench, exact, variables, options)
-  measured = measure(bench, exact, variables, examples)
-  found = Improvements(
-    measured.statistics,
-    tuple(measured.better["valid"]),
-    variables["converters"],
-  )
-  rest = [word for word in words if COARSE in word]
-  valid, test = (
-    measured.accuracy(split) | _scores(bench, split, rest, variables, found)
-    for split in SPLITS
-  )
-  teacher = valid[TEACHER * len(unit_bytes)]
-  ladder = best_ladder(
-    valid,
-    unit_bytes,
-    coarse_bytes,
-    # Exact and coarse differ by less than so few examples can tell.
-    tolerance=standard_error(teacher, bench.count("valid"))
-    if coarse_bytes
-    else 0.0,
-  )
-  return Rounded(valid, test, found, ladder)
+  variables, _ = refit(bench, _exact(words, {}), variables, options)
+  measured, coarse = None, {split: {} for split in SPLITS}
+  for _ in range(ROUNDS):
+    exact = _exact(words, measured.own["valid"] if measured else {})
+    if exact:
+      found = measure(bench, exact, variables, examples)
+      measured = found if measured is None else measured | found
+    improved = _improvements(measured, variables)
+    rest = [word for word in words if COARSE in word]
+    for split in SPLITS:
+      coarse[split] |= _scores(bench, split, rest, variables, improved)
+    valid, test = (measured.accuracy(split) | coarse[split] for split in SPLITS)
+    tolerance = 0.0
+    if coarse_bytes:  # Exact and coarse differ by less than these can tell.
+      teacher = valid[TEACHER * len(unit_bytes)]
+      tolerance = standard_error(teacher, bench.count("valid"))
+    sizes = valid, unit_bytes, coarse_bytes
+    words = wishes(*sizes, tolerance=tolerance)
+    if not words:
+      break
+  ladder = best_ladder(*sizes, tolerance=tolerance)
+  return Rounded(valid, test, improved, ladder)
+
+
+def _exact(words: Sequence[str], known: Collection[str]) -> list[str]:
+  """Those to measure without units in fewer bits; others go by what is found.
+
+  Whether "tS" runs on batch statistics of its own, "TS" decides.
+  """
+  found = dict.fromkeys(in_full(word) for word in words)
+  return [word for word in found if word not in known]
+
+
+def _improvements(
+  measured: Measured, variables: Mapping[str, Any]
+) -> Improvements:
+  calibrated = tuple(measured.better["valid"])
+  return Improvements(measured.statistics, calibrated, variables["converters"])
 
 
 def _scores(

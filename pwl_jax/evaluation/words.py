@@ -1,9 +1,10 @@
 """Which compositions to measure: all of them, or what is worth a look.
 
 With many units the families come first. What else is worth a look is what a
-plain model of accuracy puts on the best ladder: a sum of what every unit gives
-and every switch takes, fitted to what was measured. Its best ladder is
-measured, the model fitted anew, and so on until the best ladder is known.
+plain model of accuracy puts on the best ladder: a sum of what every unit gives,
+fewer bits of it and every switch take, fitted to what was measured. Its best
+ladder is measured, the model fitted anew, and so on until the best ladder is
+known.
 """
 
 import itertools
@@ -11,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from pwl_jax.evaluation.ladder import best_ladder
+from pwl_jax.evaluation.ladder import NO_COARSE, Sizes, best_ladder
 from pwl_jax.method import composition as compositions
 
 ALL_UP_TO = 128  # Compositions: seven units.
@@ -35,10 +36,10 @@ def with_coarse(
 
   All compositions; or, of many, those that are known and those in which the
   units of a ladder have come so far as they are coarse, and so far exactly.
+  `wishes` asks for others.
   """
   num_units = len(ladder[0])
-  every = 3 ** len(coarse) * 2 ** (num_units - len(coarse))
-  if every <= ALL_UP_TO:
+  if _count(num_units, coarse) <= ALL_UP_TO:
     return compositions.every(num_units, coarse)
   found = list(words)
   for exact, come in itertools.combinations_with_replacement(ladder, 2):
@@ -51,24 +52,39 @@ def with_coarse(
 
 
 def wishes(
-  accuracy: Mapping[str, float], unit_bytes: Sequence[int]
+  accuracy: Mapping[str, float],
+  unit_bytes: Sequence[int],
+  coarse_bytes: Sizes = NO_COARSE,
+  *,
+  tolerance: float = 0.0,
 ) -> list[str]:
-  """What to measure beside what is known, as it may make a better ladder."""
-  n = len(unit_bytes)
-  if 2**n <= PLANNED_UP_TO:
-    ladder = best_ladder(expected(accuracy, n) | accuracy, unit_bytes)
-    return [word for word in ladder.rungs if word not in accuracy]
-  order = best_ladder(accuracy, unit_bytes).order
-  return [word for word in neighbours(order) if word not in accuracy]
+  """What to measure beside what is known, as it may make a better ladder.
+
+  The arguments are those of `best_ladder`.
+  """
+  sizes, n = (unit_bytes, coarse_bytes), len(unit_bytes)
+  if _count(n, coarse_bytes) <= PLANNED_UP_TO:
+    known = expected(accuracy, n, coarse_bytes) | accuracy
+    rungs = best_ladder(known, *sizes, tolerance=tolerance).rungs
+  else:
+    rungs = neighbours(best_ladder(accuracy, *sizes, tolerance=tolerance).rungs)
+  return [word for word in rungs if word not in accuracy]
 
 
-def expected(accuracy: Mapping[str, float], num_units: int) -> dict[str, float]:
+def _count(num_units: int, coarse: Collection[int]) -> int:
+  """Of all compositions."""
+  return 3 ** len(coarse) * 2 ** (num_units - len(coarse))
+
+
+def expected(
+  accuracy: Mapping[str, float], num_units: int, coarse: Collection[int] = ()
+) -> dict[str, float]:
   """Accuracies of all compositions, as a sum of units and switches.
 
   The least sum of squares of the known ones, with a slight pull to zero for
   what they do not tell apart.
   """
-  known, every = list(accuracy), compositions.every(num_units)
+  known, every = list(accuracy), compositions.every(num_units, coarse)
   rows, target = _features(known), np.array([accuracy[w] for w in known])
   pull = 1e-3 * np.eye(rows.shape[1])
   weights = np.linalg.solve(rows.T @ rows + pull, rows.T @ target)
@@ -77,18 +93,26 @@ def expected(accuracy: Mapping[str, float], num_units: int) -> dict[str, float]:
 
 
 def _features(words: Sequence[str]) -> np.ndarray:
-  """One, the teacher's units, and the switches to either side."""
-  bits = np.array([compositions.to_bits(word) for word in words], float)
+  """One, the teacher's units, those of fewer bits, switches to either side."""
+  letters = np.array([list(word) for word in words])
+  bits = (letters != compositions.STUDENT).astype(float)
+  fewer = (letters == compositions.COARSE).astype(float)
   up = (1 - bits[:, :-1]) * bits[:, 1:]
   down = bits[:, :-1] * (1 - bits[:, 1:])
-  return np.concatenate([np.ones((len(bits), 1)), bits, up, down], axis=1)
+  one = np.ones((len(bits), 1))
+  return np.concatenate([one, bits, fewer, up, down], axis=1)
 
 
-def neighbours(order: Sequence[int]) -> list[str]:
-  """Compositions met if two that follow each other are loaded the other way."""
+def neighbours(rungs: Sequence[str]) -> list[str]:
+  """Compositions met if two changes that follow each other come the other way.
+
+  A unit that is made exact right after it came changes nothing.
+  """
   found = []
-  for i in range(len(order) - 1):
-    other = list(order)
-    other[i], other[i + 1] = other[i + 1], other[i]
-    found.append(compositions.ladder(other)[i + 1])
+  for below, between, above in zip(rungs, rungs[1:], rungs[2:], strict=False):
+    other = "".join(
+      a if b == c else c for a, b, c in zip(below, between, above, strict=True)
+    )
+    if other not in (below, above):
+      found.append(other)
   return found
