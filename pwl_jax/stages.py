@@ -138,7 +138,7 @@ def _data(config: ConfigDict) -> Data:
   name, mean, deviation = map(options.pop, ("name", "mean", "deviation"))
   existing = [config.imported.path, config.started.path]
   existing = [path for path in existing if path]
-  tokenizer = tokenizer_for(options.pop("tokenizer"), existing)
+  tokenizer = tokenizer_for(options.pop("tokenizer"), *existing)
   dataset = load_dataset(name, tokenizer=tokenizer, **options)
   input = dataset.input
   if isinstance(input, TextInput) and existing and not tokenizer:

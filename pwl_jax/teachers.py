@@ -1,7 +1,7 @@
 """The two networks of a run, what they begin with, and their tokeniser."""
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -74,15 +74,17 @@ def make_networks(
   )
 
 
-def tokenizer_for(path: str, networks: Sequence[str]) -> str:
+def tokenizer_for(path: str, *networks: str) -> str:
   """That of a path, or else that which lies beside networks that exist.
 
   Of a foreign checkpoint it is in the same folder; what was trained here
-  shares that of its workdir. "" where there is none.
+  shares that of its workdir. "" where there is none, or no network.
   """
   if path:
     return read_tokenizer(path)
-  found = {network: _beside(pathlib.Path(network)) for network in networks}
+  found = {
+    network: _beside(pathlib.Path(network)) for network in networks if network
+  }
   if len(set(found.values()) - {""}) > 1:
     raise ValueError(
       f"{' and '.join(found)} have other tokenisers, so that one's numbers "
