@@ -11,19 +11,14 @@ import pathlib
 from collections.abc import Collection
 from typing import Any
 
-from pwl_jax import evaluated, exported, served, trained, workdirs
+from pwl_jax import evaluated, exported, served, workdirs
 from pwl_jax.bundle.parts import Manifest
 from pwl_jax.context import Context
-from pwl_jax.evaluation import improvements
 from pwl_jax.evaluation.improvements import Improvements
-from pwl_jax.exporting.affine import with_affine_converters
 from pwl_jax.exporting.description import describe
-from pwl_jax.exporting.pieces import (
-  calibration_pieces,
-  network_pieces,
-  served_variables,
-)
-from pwl_jax.exporting.precision import CHOICES, Precisions, of_texts, stored
+from pwl_jax.exporting.pieces import Pieces, served_variables
+from pwl_jax.exporting.precision import CHOICES, Precisions, of_texts
+from pwl_jax.exporting.stored import Stored
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.composition import TEACHER
 from pwl_jax.report import precisions as shown
@@ -85,15 +80,7 @@ def plan(context: Context, name: str) -> str:
 
 
 def run(context: Context, name: str):
-  variables = {
-    **trained.variables(context, "teacher"),
-    **trained.variables(context, "distill"),
-  }
-  found = improvements.load(
-    context.workdir / evaluated.NAME,
-    context.swapnet,
-    context.session.machine.devices,
-  )
+  variables, found = served.read_trained(context)
   results = read(evaluated.results_path(context))
   teacher = results["compositions"][TEACHER * context.swapnet.num_units]
   compared = {
@@ -147,13 +134,10 @@ def _pieces(
   variables: dict[str, Any],
   found: Improvements,
   precisions: Precisions,
-):
+) -> Pieces:
   own = served_variables(context.swapnet, variables, found)
-  swapnet, converters, _ = with_affine_converters(
-    context.swapnet, own["converters"]
-  )
-  pieces = network_pieces(swapnet, {**own, "converters": converters})
-  return stored(pieces, precisions) | calibration_pieces(found)
+  stored = Stored.of(context.swapnet, own, precisions)
+  return stored.pieces | stored.calibration(found)
 
 
 def _row(choice: str, manifest: Manifest) -> dict[str, Any]:

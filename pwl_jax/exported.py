@@ -19,7 +19,6 @@ from pwl_jax.bundle import ours
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.context import Context
-from pwl_jax.evaluation import improvements
 from pwl_jax.evaluation.progress import passed_on
 from pwl_jax.exporting.checks import check_platforms
 from pwl_jax.exporting.precision import Precisions
@@ -28,6 +27,7 @@ from pwl_jax.served import (
   Measured,
   measure,
   precisions_of,
+  read_trained,
   with_fitted_scales,
 )
 from pwl_jax.training import distributed
@@ -107,15 +107,7 @@ def plan(context: Context, name: str) -> str:
 
 def run(context: Context, name: str):
   directory = place(context)
-  variables = {
-    **trained.variables(context, "teacher"),
-    **trained.variables(context, "distill"),
-  }
-  found = improvements.load(
-    context.workdir / evaluated.NAME,
-    context.swapnet,
-    context.session.machine.devices,
-  )
+  variables, found = read_trained(context)
   precisions = with_fitted_scales(
     context, variables, precisions_of(context), title=NAME
   )

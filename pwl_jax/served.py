@@ -5,31 +5,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl_jax import evaluated
+from pwl_jax import evaluated, trained
 from pwl_jax.bundle import packing
 from pwl_jax.bundle.parts import Composition, made_of
 from pwl_jax.context import Context
-from pwl_jax.data.batches import epoch_order
+from pwl_jax.evaluation import improvements
 from pwl_jax.evaluation.bench import Bench
 from pwl_jax.evaluation.examine import SPLITS
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.evaluation.progress import make_watch
 from pwl_jax.evaluation.rounded import Rounded, measure_rounded
 from pwl_jax.evaluation.words import with_coarse
-from pwl_jax.exporting.pieces import (
-  Pieces,
-  network_pieces,
-  served_variables,
-)
+from pwl_jax.exporting.pieces import Pieces, served_variables
 from pwl_jax.exporting.precision import (
   Precisions,
-  as_served,
   as_trained,
   of_texts,
   pieces_to_fit,
-  stored,
   with_scales,
 )
+from pwl_jax.exporting.stored import Stored
 from pwl_jax.method.composition import (
   COARSE,
   GROUPS,
@@ -39,6 +34,20 @@ from pwl_jax.method.composition import (
 from pwl_jax.method.network import unit_name
 from pwl_jax.report.results import Results, read
 from pwl_jax.training.parallel import replicate
+
+
+def read_trained(context: Context) -> tuple[dict[str, Any], Improvements]:
+  """All variables of the swap network, and what the evaluation found."""
+  variables = {
+    **trained.variables(context, "teacher"),
+    **trained.variables(context, "distill"),
+  }
+  found = improvements.load(
+    context.workdir / evaluated.NAME,
+    context.swapnet,
+    context.session.machine.devices,
+  )
+  return variables, found
 
 
 def precisions_of(context: Context) -> Precisions:
@@ -63,9 +72,8 @@ def with_fitted_scales(
       f"{title}: no scales to fit; they are those of the distillation"
     )
     return precisions
-  train = data.dataset.train
-  rows = epoch_order(len(train), seed=context.session.seed, epoch=0)[:count]
-  sample = train.take(np.sort(rows)).sample(count)
+  examples = data.training_examples(count, seed=context.session.seed)
+  sample = examples.sample(count)
   context.session.say(
     f"{title}: scales of {', '.join(units)}, on {len(sample)} examples"
   )
@@ -132,7 +140,7 @@ def _rounded(
   title: str,
 ) -> Rounded:
   session, num_units = context.session, context.swapnet.num_units
-  pieces = stored(network_pieces(context.swapnet, variables), precisions)
+  found = Stored.of(context.swapnet, variables, precisions)
   words = list(results["compositions"])
   if precisions.coarse:
     ladder = results["ladders"]["planned"]["rungs"]
@@ -140,12 +148,12 @@ def _rounded(
   watch = make_watch(title, session.console, session.request)
 
   def nbytes(letter: str, i: int) -> int:
-    return _bytes_of(pieces, f"{GROUPS[letter]}/{unit_name(i)}")
+    return _bytes_of(found.pieces, f"{GROUPS[letter]}/{unit_name(i)}")
 
   return measure_rounded(
     Bench(context.swapnet, session, watch),
     words,
-    replicate(as_served(variables, pieces), session.machine.devices),
+    replicate(found.as_served(), session.machine.devices),
     [nbytes(TEACHER, i) for i in range(num_units)],
     {i: nbytes(COARSE, i) for i in precisions.coarse},
     examples=context.evaluation.calibration_images,

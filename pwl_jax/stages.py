@@ -7,14 +7,12 @@ import contextlib
 import pathlib
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
 from pwl_jax.bundle.parts import ImageInput, TextInput
 from pwl_jax.context import Context
-from pwl_jax.data.batches import epoch_order
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.inputs import changes_for
 from pwl_jax.data.sources import load_dataset
@@ -186,10 +184,8 @@ def _networks(config: ConfigDict, data: Data, devices: Devices) -> Networks:
 def _examples(data: Data, seed: int) -> jax.Array:
   """Some to train on, as networks take them."""
   data.check()
-  train = data.dataset.train
-  rows = epoch_order(len(train), seed=seed, epoch=0)[:EXAMPLES]
-  sample = train.take(np.sort(rows)).sample(EXAMPLES)
-  return data.normalise(sample.inputs)
+  examples = data.training_examples(EXAMPLES, seed=seed)
+  return data.normalise(examples.sample(EXAMPLES).inputs)
 
 
 def _wanted(section: str, config: ConfigDict) -> Wanted:

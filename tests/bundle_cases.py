@@ -1,6 +1,7 @@
 """Small bundles, each written once, and the ways in which files break."""
 
 import contextlib
+import copy
 import functools
 import hashlib
 import json
@@ -9,6 +10,7 @@ import shutil
 
 import jax
 import numpy as np
+import pytest
 
 from pwl_jax import models
 from pwl_jax.bundle import manifest as manifests
@@ -20,11 +22,15 @@ from pwl_jax.bundle.manifest import (
   Manifest,
   Piece,
 )
-from pwl_jax.bundle.parts import SoundInput
+from pwl_jax.bundle.parts import Damaged, SoundInput, weights_place
+from pwl_jax.bundle.reading import open_bundle
+from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.data.inputs import to_network
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
 from pwl_jax.evaluation.improvements import Improvements
+from pwl_jax.exporting.pieces import served_variables
+from pwl_jax.exporting.stored import Stored
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.swapnet import SwapNet
 from tests.cases import Case, draw
@@ -77,6 +83,16 @@ class Trained(Case):
       )
       | options,
     )
+
+  def stored(self, precisions):
+    own = served_variables(self.swapnet, self.variables, self.improvements)
+    return Stored.of(self.swapnet, own, precisions)
+
+  def rounded(self, precisions):
+    """The case whose networks are as a bundle serves them."""
+    served = copy.copy(self)
+    served.variables = self.stored(precisions).as_served()
+    return served
 
   def golden(self, raw, word, calibrated=True):
     """What the networks answer, with what is used for this composition."""
@@ -197,3 +213,21 @@ def broken(path, fault):
     yield
   finally:
     path.write_bytes(before)
+
+
+def every_fault_is_named(directory, store, stored, read):
+  """Damages the largest file of a piece; reading what needs it says so.
+
+  Returns the file.
+  """
+  place = directory / weights_place(stored, store)
+  files = [f for f in (place, *place.rglob("*")) if f.is_file()]
+  file = max(files, key=lambda f: f.stat().st_size)
+  for fault in FAULTS:
+    if (store, fault) == ("orbax", "last byte"):
+      continue  # Its own, which no reader looks at.
+    with broken(file, fault):
+      with pytest.raises(Damaged, match=stored):
+        open_bundle(directory).leaves(read)
+      assert any(stored in found for found in verify(directory))
+  return file

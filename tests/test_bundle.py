@@ -10,11 +10,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from pwl_jax.bundle import stores
-from pwl_jax.bundle import write as writing
 from pwl_jax.bundle.names import flat
 from pwl_jax.bundle.reading import open_bundle
 from pwl_jax.bundle.verify import verify
 from pwl_jax.data.inputs import noise
+from pwl_jax.exporting import stored
 from pwl_jax.method.converters import orthonormal
 from tests.bundle_cases import handmade, trained, written
 from tests.cases import assert_close
@@ -223,7 +223,7 @@ def test_a_program_that_does_something_else_is_not_written(
   def doubled(swapnet, converters):
     return swapnet, jax.tree.map(lambda a: 2 * a, converters), frozenset()
 
-  monkeypatch.setattr(writing, "with_affine_converters", doubled)
+  monkeypatch.setattr(stored, "with_affine_converters", doubled)
   with pytest.raises(ValueError, match="program of converters/boundary0"):
     trained("tiny_vit").write(tmp_path / "b")
   assert list(tmp_path.iterdir()) == []

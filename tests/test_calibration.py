@@ -141,7 +141,7 @@ def test_a_large_mean_costs_no_digits():
 
   x = 1e3 + np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
   run = on_all(
-    lambda x: _mean_and_variance(x, jnp.full(64, 1 / 64), -1),
+    lambda x: _mean_and_variance(x, jnp.full(64, 1 / 64), 1, (0,)),
     jax.devices()[:1],
     apart=(False,),
   )

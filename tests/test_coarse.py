@@ -1,6 +1,5 @@
 """Teacher's units that come coarse first, and are made exact by the rest."""
 
-import copy
 import itertools
 import json
 
@@ -10,7 +9,6 @@ import pytest
 from pwl_jax import stages
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.names import flat
-from pwl_jax.bundle.parts import weights_place
 from pwl_jax.bundle.reading import Damaged, open_bundle
 from pwl_jax.bundle.verify import verify
 from pwl_jax.compress.leaves import decode, encode
@@ -19,12 +17,11 @@ from pwl_jax.data.inputs import noise, to_network
 from pwl_jax.evaluation.ladder import best_ladder
 from pwl_jax.evaluation.rounded import standard_error
 from pwl_jax.evaluation.words import neighbours, wishes, with_coarse
-from pwl_jax.exporting.pieces import network_pieces
-from pwl_jax.exporting.precision import as_served, of_texts, stored
+from pwl_jax.exporting.precision import of_texts
 from pwl_jax.method import composition as compositions
 from pwl_jax.runtime import errors, open_model
 from pwl_jax.runtime.memory import Memory
-from tests.bundle_cases import FAULTS, broken, trained
+from tests.bundle_cases import broken, every_fault_is_named, trained
 from tests.cases import assert_close
 from tests.tiny_config import get_config
 
@@ -38,15 +35,11 @@ def write(directory, case, student="int8", teacher=EVERY, **options):
   words = compositions.every(n, coarse)
   measured = {
     word: manifests.Composition(0, 0.3 + 0.01 * k, 0.5, False)
-    for k, word in enumerate(sorted(words, key=rank_of))
+    for k, word in enumerate(sorted(words, key=compositions.height))
   }
   options = dict(compositions=measured, ladder=climb(n, coarse)) | options
   case.write(directory, precisions=precisions, platforms=("cpu",), **options)
   return precisions
-
-
-def rank_of(word):
-  return sum(map(compositions.rank, word))
 
 
 def climb(num_units, coarse):
@@ -111,10 +104,8 @@ def test_the_teacher_comes_out_of_both_parts_bit_by_bit(tmp_path, name, store):
 def test_every_composition_answers_as_its_units_do(mixed, folder):
   """Converters and statistics are those of the teacher, coarse or not."""
   case = trained("tiny_resnet")
-  served = copy.copy(case)
   precisions = of_texts("int8", MIXED, 3)
-  pieces = stored(network_pieces(case.swapnet, case.variables), precisions)
-  served.variables = as_served(case.variables, pieces)
+  served = case.rounded(precisions)
   raw = noise(case.input, 3)
   with open_model(mixed, cache_dir=folder) as model:
     words = compositions.every(3, precisions.coarse)
@@ -178,6 +169,22 @@ def test_the_way_up_is_coarse_first_and_ends_at_the_teacher(mixed, folder):
         assert bits(dict(piece.leaves)) == bits(exact)
 
 
+def test_putting_together_can_be_given_up(mixed):
+  bundle = open_bundle(mixed)
+  parts = bundle.manifest.pieces["teacher/unit0"].made_of
+  held = {part: bundle.leaves(part) for part in parts}
+  seen = []
+
+  def pace(nbytes):
+    seen.append(nbytes)
+    if len(seen) > 2:
+      raise InterruptedError
+
+  with pytest.raises(InterruptedError):
+    bundle.leaves("teacher/unit0", pace, held)
+  assert seen == [0, 0, 0]
+
+
 def test_what_does_not_fit_in_full_is_served_coarse(tmp_path, folder):
   write(tmp_path / "b", trained("tiny_resnet"))
   with open_model(
@@ -201,16 +208,7 @@ def test_a_broken_part_is_named_and_what_serves_goes_on(
   directory = tmp_path / "b"
   write(directory, trained("tiny_resnet"), store=store)
   for part in ("coarse/unit1", "rest/unit1"):
-    place = directory / weights_place(part, store)
-    files = [f for f in (place, *place.rglob("*")) if f.is_file()]
-    file = max(files, key=lambda f: f.stat().st_size)
-    for fault in FAULTS:
-      if (store, fault) == ("orbax", "last byte"):
-        continue  # Its own, which no reader looks at.
-      with broken(file, fault):
-        with pytest.raises(Damaged, match=part):
-          open_bundle(directory).leaves("teacher/unit1")
-        assert any(part in found for found in verify(directory))
+    file = every_fault_is_named(directory, store, part, "teacher/unit1")
   with (
     broken(file, "a bit"),
     open_model(directory, cache_dir=folder, retries=0) as model,
@@ -318,7 +316,7 @@ def test_of_many_units_those_that_a_ladder_meets_are_measured():
   for word in ("T" + "t" * 8, "TTttSSSSS", "TTTTTTTTt", "TTtttSSSS"):
     assert word in found
   assert not any(word[0] == "t" for word in found)
-  accuracy = {word: rank_of(word) / 18 for word in found}
+  accuracy = {word: compositions.height(word) / 18 for word in found}
   best = best_ladder(accuracy, [9] * 9, dict.fromkeys(range(1, 9), 2))
   assert best.rungs[9] == "T" + "t" * 8  # All coarse before any is refined.
 

@@ -9,7 +9,7 @@ from flax import linen as nn
 from pwl_jax.bundle.names import flat, nested
 from pwl_jax.compress import rounding
 from pwl_jax.compress.fit import cost, fit, fit_scales, grams
-from pwl_jax.compress.leaves import becomes_whole, encode, rounded
+from pwl_jax.compress.leaves import encode, is_scaled, rounded
 from pwl_jax.method.feature import Masked
 from pwl_jax.method.network import Network
 from pwl_jax.models import layers
@@ -124,7 +124,7 @@ def test_every_kernel_of_every_family_gets_scales(tiny, name, precision):
     assert scales.keys() == {
       path
       for path, leaf in leaves.items()
-      if path.endswith("/kernel") and becomes_whole(path, leaf, precision)
+      if path.endswith("/kernel") and is_scaled(path, leaf, precision)
     }
     stored = encode(leaves, precision, scales=scales)
     for path, scale in scales.items():

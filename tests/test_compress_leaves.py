@@ -88,10 +88,34 @@ def test_the_names_and_dtypes_of_each_precision():
     for name in ("params/conv/kernel", "params/embed/words"):
       assert found.pop(f"{name}/{precision}") == values
       assert found.pop(f"{name}/scale") == "bfloat16"
-    # A scale for each number of a single row would cost more than float16.
-    for name in ("conv/bias", "norm/scale", "embed/class_token"):
-      assert found.pop(f"params/{name}") == "float16"
+    for name in ("params/conv/bias", "params/embed/class_token"):
+      assert found.pop(f"{name}/int8") == "int8"
+      assert found.pop(f"{name}/scale") == "bfloat16"
+    assert found.pop("params/norm/scale") == "float16"  # Of a batch norm.
     assert {name.split("/")[0] for name in found} == {"batch_stats"}
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_vector_is_whole_where_one_scale_does_for_it(precision):
+  rng = np.random.default_rng(3)
+  leaves = {
+    "params/even": rng.normal(size=50).astype(np.float32),
+    "params/zero": np.zeros(4, np.float32),
+    "params/spread": np.float32(10) ** -np.arange(5, dtype=np.float32),
+    "params/one": np.ones(2, np.float32),
+    "params/number": np.array(1.5, np.float32),
+  }
+  stored = encode(leaves, precision)
+  assert dtypes_of(stored) == {
+    "params/even/int8": "int8", "params/even/scale": "bfloat16",
+    "params/zero/int8": "int8", "params/zero/scale": "bfloat16",
+    "params/spread": "float16", "params/one": "float16",
+    "params/number": "float16",
+  }  # fmt: skip
+  found = decode(stored, shapes_of(leaves))
+  step = stored["params/even/scale"].astype(np.float32)
+  assert (abs(found["params/even"] - leaves["params/even"]) <= step / 2).all()
+  np.testing.assert_array_equal(found["params/zero"], 0)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -1,6 +1,5 @@
 """Bundles of rounded units: what is served is what was measured."""
 
-import copy
 import json
 
 import numpy as np
@@ -9,35 +8,19 @@ import pytest
 from pwl_jax import export, stages
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.names import flat
-from pwl_jax.bundle.parts import weights_place
-from pwl_jax.bundle.reading import Damaged, open_bundle
+from pwl_jax.bundle.reading import open_bundle
 from pwl_jax.bundle.verify import verify
 from pwl_jax.compress.leaves import precision_of
 from pwl_jax.data.inputs import noise, to_network
-from pwl_jax.exporting.pieces import network_pieces
-from pwl_jax.exporting.precision import (
-  as_served,
-  of_texts,
-  parse,
-  stored,
-  with_scales,
-)
+from pwl_jax.exporting.precision import of_texts, parse, with_scales
 from pwl_jax.method import composition as compositions
 from pwl_jax.report.results import read
 from pwl_jax.runtime import errors, open_model
-from tests.bundle_cases import FAULTS, broken, trained
+from tests.bundle_cases import broken, every_fault_is_named, trained
 from tests.cases import assert_close
 from tests.tiny_config import get_config
 
 ROUNDED = ("bfloat16", "int8", "int4")
-
-
-def served_case(case, precisions):
-  """The case whose networks are rounded, as a bundle has them."""
-  served = copy.copy(case)
-  pieces = stored(network_pieces(case.swapnet, case.variables), precisions)
-  served.variables = as_served(case.variables, pieces)
-  return served
 
 
 def write(directory, case, student, teacher, **options):
@@ -64,7 +47,7 @@ def test_every_composition_answers_as_its_rounded_networks_do(
   case = trained(name)
   precisions = write(tmp_path / "b", case, student, teacher)
   assert verify(tmp_path / "b") == []
-  served, raw = served_case(case, precisions), noise(case.input, 3)
+  served, raw = case.rounded(precisions), noise(case.input, 3)
   with open_model(tmp_path / "b", cache_dir=folder) as model:
     for word in compositions.every(case.swapnet.num_units):
       model.upgrade(word).wait()
@@ -76,10 +59,9 @@ def test_fewer_bytes_are_read_and_held(tmp_path, folder, precision):
   case = trained("tiny_resnet")
   precisions = write(tmp_path / "b", case, precision, precision)
   found = manifests.read(tmp_path / "b")
-  whole_pieces = network_pieces(case.swapnet, case.variables)
   expected = [
     sum(leaf.nbytes for leaf in leaves.values())
-    for name, leaves in stored(whole_pieces, precisions).items()
+    for name, leaves in case.stored(precisions).pieces.items()
     if name.startswith("teacher/")
   ]
   pieces = [found.pieces[f"teacher/unit{i}"] for i in range(3)]
@@ -105,16 +87,7 @@ def test_a_broken_piece_is_named(tmp_path, folder, precision, store):
   directory = tmp_path / "b"
   write(directory, trained("tiny_vit"), precision, precision, store=store)
   for piece in ("student/unit1", "teacher/unit2"):
-    place = directory / weights_place(piece, store)
-    files = [f for f in (place, *place.rglob("*")) if f.is_file()]
-    file = max(files, key=lambda f: f.stat().st_size)
-    for fault in FAULTS:
-      if (store, fault) == ("orbax", "last byte"):
-        continue  # Its own, which no reader looks at.
-      with broken(file, fault):
-        with pytest.raises(Damaged, match=piece):
-          open_bundle(directory).leaves(piece)
-        assert any(piece in found for found in verify(directory))
+    file = every_fault_is_named(directory, store, piece, piece)
   with (
     broken(file, "a bit"),
     open_model(directory, cache_dir=folder, retries=0) as model,
@@ -143,7 +116,7 @@ def test_fitted_scales_are_what_is_stored(tmp_path):
   exact = case.logits(case.variables, inputs, "TTT")
 
   def error(precisions):
-    rounded = served_case(case, precisions).variables
+    rounded = case.rounded(precisions).variables
     return np.square(case.logits(rounded, inputs, "TTT") - exact).mean()
 
   assert error(fitted) < error(plain)

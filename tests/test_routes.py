@@ -54,7 +54,7 @@ def test_the_way_down_is_one_step():
 
 
 COARSE = compositions.every(3, range(3))
-LATTICE = {word: sum(map(compositions.rank, word)) / 6 for word in COARSE}
+LATTICE = {word: compositions.height(word) / 6 for word in COARSE}
 
 
 def loading(*ladder):

@@ -9,13 +9,12 @@ import pytest
 
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.names import flat
-from pwl_jax.bundle.parts import weights_place
-from pwl_jax.bundle.reading import Damaged, open_bundle
+from pwl_jax.bundle.reading import open_bundle
 from pwl_jax.bundle.verify import verify
 from pwl_jax.compress.sparse import LEAST, packed, unpack
 from pwl_jax.exporting.precision import of_texts
 from pwl_jax.runtime import open_model
-from tests.bundle_cases import FAULTS, broken, trained
+from tests.bundle_cases import every_fault_is_named, trained
 
 SHARE = 0.8
 
@@ -107,16 +106,7 @@ def test_a_pruned_network_takes_fewer_bytes_and_is_the_same(
 def test_a_broken_piece_is_named(tmp_path, case, store):
   directory = tmp_path / "b"
   case.write(directory, platforms=("cpu",), store=store)
-  place = directory / weights_place("teacher/unit2", store)
-  files = [f for f in (place, *place.rglob("*")) if f.is_file()]
-  file = max(files, key=lambda f: f.stat().st_size)
-  for fault in FAULTS:
-    if (store, fault) == ("orbax", "last byte"):
-      continue  # Its own, which no reader looks at.
-    with broken(file, fault):
-      with pytest.raises(Damaged, match="teacher/unit2"):
-        open_bundle(directory).leaves("teacher/unit2")
-      assert any("teacher/unit2" in found for found in verify(directory))
+  every_fault_is_named(directory, store, "teacher/unit2", "teacher/unit2")
 
 
 def test_networks_of_full_kernels_stay_in_the_first_format(tmp_path):

@@ -35,7 +35,7 @@ _leaf = forms.row(
   forms.one_of(parts.ITEMSIZES),
   forms.listed(forms.whole(0)),
   _digest,
-  more=[forms.whole(0)],
+  more=[forms.maybe(forms.whole(0)), forms.number],
 )
 _piece = forms.fields(
   {

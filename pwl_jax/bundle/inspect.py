@@ -98,7 +98,7 @@ def _compositions(bundle: Bundle, console: Console) -> Table:
   manifest = bundle.manifest
   words = sorted(
     manifest.compositions,
-    key=lambda word: (sum(map(compositions.rank, word)), word),
+    key=lambda word: (compositions.height(word), word),
   )
   title = "Compositions"
   if len(words) > MOST_ROWS:

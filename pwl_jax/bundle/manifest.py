@@ -100,17 +100,22 @@ def _format_of(manifest: Manifest) -> int:
   """The oldest that says it: older readers are kept out of new things only."""
   is_new = any(
     piece.made_of
-    or any(leaf.nonzero is not None for leaf in piece.leaves.values())
+    or any(len(_told_leaf(leaf)) > 3 for leaf in piece.leaves.values())
     for piece in manifest.pieces.values()
   )
   return FORMAT if is_new else 1
 
 
+def _told_leaf(leaf: Leaf) -> tuple:
+  """Without what is None at its end, as the first format has it."""
+  told = tuple(leaf)
+  while told[-1] is None:
+    told = told[:-1]
+  return told
+
+
 def _told_piece(piece: Piece) -> dict[str, Any]:
-  leaves = {
-    name: leaf[:3] if leaf.nonzero is None else leaf
-    for name, leaf in piece.leaves.items()
-  }
+  leaves = {name: _told_leaf(leaf) for name, leaf in piece.leaves.items()}
   made_of = {"made_of": piece.made_of} if piece.made_of else {}
   return {"leaves": leaves, "programs": piece.programs, **made_of}
 

@@ -32,6 +32,7 @@ ITEMSIZES = {
   **{f"int{bits}": bits // 8 for bits in (8, 16, 32, 64)},
   **{f"uint{bits}": bits // 8 for bits in (8, 16, 32, 64)},
 }
+CONSTANTS = ("float16", "float32", "float64")  # What JSON's numbers hold.
 
 
 class Damaged(ValueError):
@@ -47,6 +48,7 @@ class Leaf(NamedTuple):
   # How many are stored, beside one bit for each that tells which those are;
   # the others are zero. None where all are stored.
   nonzero: int | None = None
+  constant: float | None = None  # What all of them are; then none is stored.
 
   @property
   def size(self) -> int:
@@ -63,6 +65,8 @@ class Leaf(NamedTuple):
 
   @property
   def stored_bytes(self) -> int:
+    if self.constant is not None:
+      return 0
     if self.nonzero is None:
       return self.nbytes
     return -(-self.size // 8) + self.nonzero * self.itemsize
@@ -88,6 +92,12 @@ class Piece(NamedTuple):
     if self.made_of:
       return 0
     return sum(leaf.stored_bytes for leaf in self.leaves.values())
+
+  @property
+  def has_place(self) -> bool:
+    """Whether anything of it is stored, if only empty arrays."""
+    leaves = self.leaves.values()
+    return not self.made_of and any(leaf.constant is None for leaf in leaves)
 
 
 class Composition(NamedTuple):

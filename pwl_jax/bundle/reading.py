@@ -11,6 +11,7 @@ Opening reads the manifest and nothing else; jax is imported by the first
 program, tensorstore by the first piece of an Orbax store.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import pathlib
@@ -29,6 +30,7 @@ from pwl_jax.method.checks import check_choice
 SMALL = 1 << 16  # Bytes.
 MOST_PROGRAM = 1 << 28  # Bytes; they hold no weights.
 Arrays = Mapping[str, np.ndarray]  # By leaf.
+_nothing = contextlib.nullcontext()
 NOTHING: Mapping[str, Arrays] = MappingProxyType({})
 
 if TYPE_CHECKING:
@@ -58,9 +60,10 @@ class Bundle:
   ) -> dict[str, np.ndarray]:
     """All arrays of a piece, read-only, or none.
 
-    `pace(nbytes)` is called as bytes are read, about once a MiB, so that the
-    caller can wait there, or give up by raising. `held` are pieces that were
-    read before: what a piece is made of is not read again.
+    `pace(nbytes)` is called as bytes are read, about once a MiB, and with 0 as
+    they are put together, so that the caller can wait, or give up by raising.
+    `held` are pieces that were read before: what a piece is made of is not
+    read again.
     """
     found = {}
     for name, array in self.each_leaf(piece, pace, held):
@@ -76,9 +79,9 @@ class Bundle:
     held: Mapping[str, Arrays] = NOTHING,
   ) -> Iterator[tuple[str, np.ndarray | Damaged]]:
     """Every leaf of a piece by name, or what is wrong with it."""
-    found = self._piece(piece)
+    found, pace = self._piece(piece), pace or _no_pace
     if not found.made_of:
-      yield from self._each_stored(piece, pace or _no_pace)
+      yield from self._each_stored(piece, pace)
       return
     try:
       coarse, rest = (
@@ -86,7 +89,7 @@ class Bundle:
         for part in found.made_of
       )
       arrays = stores.empty(found.leaves)
-      refine.join_into(arrays, coarse, rest)
+      refine.join_into(arrays, coarse, rest, lambda: pace(0))
     except ValueError as error:  # `Damaged` among them.
       for name in found.leaves:
         yield name, Damaged(f"{piece} cannot be put together: {error}")
@@ -116,7 +119,8 @@ class Bundle:
     try:
       self._check_small_files(relative)
       unpacked = packing.empty(leaves)
-      with stores.opened(store, place, packing.stored_of(leaves)) as read:
+      wanted = packing.stored_of(leaves)
+      with stores.opened(store, place, wanted) if wanted else _nothing as read:
         for name, leaf in leaves.items():
           try:
             array = packing.read_leaf(read, name, leaf, pace, unpacked)

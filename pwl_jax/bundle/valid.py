@@ -151,6 +151,13 @@ def _check_parts(name: str, manifest: Manifest):
         f"pieces.{name}.leaves.{leaf} has {found.nonzero} numbers that are not "
         f"zero, of {found.size}"
       )
+    if found.constant is not None and (
+      made_of or found.nonzero is not None or found.dtype not in parts.CONSTANTS
+    ):
+      raise ValueError(
+        f"pieces.{name}.leaves.{leaf} is {found.constant} throughout, which "
+        "arrays of its kind never are"
+      )
 
 
 def _check_node(name: str, manifest: Manifest):
@@ -186,5 +193,5 @@ def _check_files(manifest: Manifest):
     places |= {"/".join(folders[:i]) for i in range(2, len(folders))}
   for name, piece in manifest.pieces.items():
     place = parts.weights_place(name, manifest.store)
-    if piece.leaves and not piece.made_of and place not in places:
+    if piece.has_place and place not in places:
       raise ValueError(f"files has nothing of {name}, which lies at {place}")

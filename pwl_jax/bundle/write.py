@@ -17,20 +17,10 @@ from pwl_jax.bundle.parts import PROGRAMS
 from pwl_jax.bundle.verify import verify
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.exporting import checks, programs
-from pwl_jax.exporting.affine import with_affine_converters
 from pwl_jax.exporting.description import Binaries, as_json, describe
-from pwl_jax.exporting.pieces import (
-  Pieces,
-  calibration_pieces,
-  network_pieces,
-  served_variables,
-)
-from pwl_jax.exporting.precision import (
-  Precisions,
-  as_served,
-  as_trained,
-  stored,
-)
+from pwl_jax.exporting.pieces import Pieces, served_variables
+from pwl_jax.exporting.precision import Precisions, as_trained
+from pwl_jax.exporting.stored import Stored
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.swapnet import SwapNet
 
@@ -129,24 +119,22 @@ def _made(
   watch: Callable[[Sequence[Any]], Iterable[Any]],
 ) -> tuple[Pieces, Binaries]:
   """All arrays and programs; those give what the swap network gives."""
-  served, converters, exact = with_affine_converters(
-    swapnet, variables["converters"]
-  )
-  pieces = stored(
-    network_pieces(served, {**variables, "converters": converters}), precisions
-  )
-  variables = as_served(variables, pieces)
-  calibration = calibration_pieces(improvements)
-  storing.check(store, pieces | calibration)
+  found = Stored.of(swapnet, variables, precisions)
+  pieces = found.pieces
+  everything = pieces | found.calibration(improvements)
+  storing.check(store, everything)
+  tasks = programs.tasks(found.swapnet, pieces, input=input, exact=found.exact)
   exported = {
     (task.piece, task.role): programs.export_program(
       task, pieces[task.piece], platforms
     )
-    for task in watch(programs.tasks(served, pieces, input=input, exact=exact))
+    for task in watch(tasks)
   }
-  programs.check_programs(swapnet, variables, pieces, exported, input=input)
+  programs.check_programs(
+    swapnet, found.as_served(), pieces, exported, input=input
+  )
   binaries = {key: bytes(made.serialize()) for key, made in exported.items()}
-  return pieces | calibration, binaries
+  return everything, binaries
 
 
 def _write(

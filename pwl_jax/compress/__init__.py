@@ -2,6 +2,7 @@
 
   rounding  weights as int8 and int4, with their scales
   leaves    all leaves of a unit in a precision, and as float32 again
+  fold      batch norms as what they come to, without their statistics
   exact     what is missing from a coarse leaf to the one that was trained
   refine    the same for all leaves of a unit
   sparse    arrays of mostly zeros, as the disk has them

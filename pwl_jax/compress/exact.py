@@ -16,7 +16,7 @@ its bytes, for int8 and for int4.
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,14 +73,22 @@ def join(
   return found.reshape(shape)
 
 
-def join_in_place(arrays: Sequence[np.ndarray], rest: Mapping[str, np.ndarray]):
-  """Makes coarse arrays exact that `rest_of` has seen one after the other."""
+def join_in_place(
+  arrays: Sequence[np.ndarray],
+  rest: Mapping[str, np.ndarray],
+  between: Callable[[], Any] = lambda: None,
+):
+  """Makes coarse arrays exact that `rest_of` has seen one after the other.
+
+  `between` is called every millisecond or so; what it raises ends this.
+  """
   bits = [_bits(array, "coarse") for array in arrays]
   if rest.keys() != PLANES.keys():
     raise _damaged(f"it consists of {', '.join(rest) or 'nothing'}")
   count = sum(map(len, bits))
   planes = {name: _Plane(name, rest[name], count) for name in PLANES}
   for views in _together(bits):
+    between()
     base = np.concatenate(views)
     order = _order(base)
     low, middle, high = (plane.take(len(base)) for plane in planes.values())

@@ -8,7 +8,7 @@ All leaves that rounding changed are one long row to `exact`: what it says of
 many weights at once takes fewer bytes than what it says of each leaf.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,20 +55,24 @@ def join_into(
   out: Mapping[str, np.ndarray],
   stored: Mapping[str, np.ndarray],
   rest: Mapping[str, np.ndarray],
+  between: Callable[[], Any] = lambda: None,
 ):
-  """The same, in memory that is there."""
+  """The same, in memory that is there; `between` may raise, to give up."""
   names = _changed(out, stored)
   for name, array in out.items():
     if name not in names:
       _check_shape(name, stored[name], array)
       array[...] = stored[name]
   for name in names:  # One by one, and then in place: memory for one unit.
+    between()
     shape = out[name].shape
     coarse = decode(stored, {name: shape})[name]
     _check_shape(name, coarse, out[name])
     out[name][...] = coarse
   if names:
-    exact.join_in_place([out[name].reshape(-1) for name in names], rest)
+    exact.join_in_place(
+      [out[name].reshape(-1) for name in names], rest, between
+    )
 
 
 def _check_shape(name: str, found: Any, wanted: np.ndarray):

@@ -9,11 +9,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from pwl_jax.method.network import Network, Variables, unit_name
-
-STATS = "batch_stats"
+from pwl_jax.method.norms import (
+  STATS,
+  at_batch_norms,
+  axes_of,
+  put_statistics,
+)
 
 
 def with_statistics_of(
@@ -30,7 +33,7 @@ def with_statistics_of(
     found = {}
     for i, unit in enumerate(network.units):
       own = variables[unit_name(i)]
-      with nn.intercept_methods(_on_this_batch):
+      with at_batch_norms(_know):
         feature, changed = unit.apply(
           own, feature, train=False, mutable=[STATS]
         )
@@ -49,13 +52,8 @@ def _has_norms(variables: Variables) -> bool:
   return any(STATS in own for own in variables.values())
 
 
-def _on_this_batch(call, args, kwargs, context):
-  """Before a batch norm is used, what it is given is what it knows."""
-  norm = context.module
-  if isinstance(norm, nn.BatchNorm) and context.method_name == "__call__":
-    x = args[0].astype(jnp.float32)
-    channel = norm.axis % x.ndim
-    axes = tuple(axis for axis in range(x.ndim) if axis != channel)
-    norm.put_variable(STATS, "mean", x.mean(axes))
-    norm.put_variable(STATS, "var", x.var(axes))
-  return call(*args, **kwargs)
+def _know(norm, x):
+  """What a batch norm is given is what it knows."""
+  _, axes = axes_of(norm, x)
+  x = x.astype(jnp.float32)
+  put_statistics(norm, x.mean(axes), x.var(axes))

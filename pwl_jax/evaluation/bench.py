@@ -8,9 +8,6 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
-from pwl_jax.data.batches import epoch_order
 from pwl_jax.evaluation import tree
 from pwl_jax.evaluation.calibration import make_calibration
 from pwl_jax.evaluation.refit import make_refit
@@ -95,6 +92,6 @@ class Bench:
     return self._session.evaluation(examples, size)
 
   def _training_examples(self, count: int, batch_size: int) -> Batches:
-    train = self._session.data.dataset.train
-    rows = epoch_order(len(train), seed=self._session.seed, epoch=0)[:count]
-    return self._session.evaluation(train.take(np.sort(rows)), batch_size)
+    session = self._session
+    examples = session.data.training_examples(count, seed=session.seed)
+    return session.evaluation(examples, batch_size)

@@ -15,17 +15,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
 from pwl_jax.evaluation.tree import Statistics, nodes_of, walk
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.network import Variables, unit_name
+from pwl_jax.method.norms import (
+  STATS,
+  at_batch_norms,
+  axes_of,
+  put_statistics,
+)
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.training.accuracy import Batches
 from pwl_jax.training.parallel import Devices, on_all
 from pwl_jax.training.step import AXIS
-
-STATS = "batch_stats"
 
 
 def nodes_to_calibrate(swapnet: SwapNet, words: Sequence[str]) -> list[str]:
@@ -117,26 +120,18 @@ def _measure(unit, own, share, x, anew):
   over the batch of all devices. `share` is what each example counts, of 1.
   """
 
-  def intercept(call, args, kwargs, context):
-    norm = context.module
-    if isinstance(norm, nn.BatchNorm) and context.method_name == "__call__":
-      for name, new in zip(
-        ("mean", "var"), _mean_and_variance(args[0], share, norm.axis),
-        strict=True,
-      ):  # fmt: skip
-        old = norm.get_variable(STATS, name)
-        norm.put_variable(STATS, name, jnp.where(anew, new, old))
-    return call(*args, **kwargs)
+  def know(norm, x):
+    old = (norm.get_variable(STATS, name) for name in ("mean", "var"))
+    new = _mean_and_variance(x, share, *axes_of(norm, x))
+    put_statistics(norm, *map(functools.partial(jnp.where, anew), new, old))
 
-  with nn.intercept_methods(intercept):
+  with at_batch_norms(know):
     output, changed = unit.apply(own, x, train=False, mutable=[STATS])
   return output, changed.get(STATS, {})
 
 
-def _mean_and_variance(x, share, axis):
+def _mean_and_variance(x, share, channel, axes):
   """Per channel, in float32, of the batch of all devices."""
-  channel = axis % x.ndim
-  axes = [a for a in range(x.ndim) if a != channel]
   x = x.astype(jnp.float32)
   weights = share.reshape(-1, *[1] * (x.ndim - 1))
   positions = x.size // (x.shape[0] * x.shape[channel])

@@ -6,8 +6,8 @@ The test examples are only reported on.
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pwl_jax.evaluation.bench import Bench, Scores
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
@@ -50,6 +50,12 @@ class Measured(NamedTuple):
   def accuracy(self, split: str) -> dict[str, float]:
     return {word: score.top1 for word, score in self.served(split).items()}
 
+  def improvements(self, converters: Mapping[str, Any]) -> Improvements:
+    """With the converters that it was measured with."""
+    return Improvements(
+      self.statistics, tuple(self.better["valid"]), converters
+    )
+
   def __or__(self, more: "Measured") -> "Measured":
     return Measured(
       {split: self.own[split] | more.own[split] for split in SPLITS},
@@ -70,11 +76,8 @@ class Found(NamedTuple):
   @property
   def improvements(self) -> Improvements:
     refitted = any(trial.kept for trial in self.trials)
-    return Improvements(
-      self.measured.statistics,
-      tuple(self.measured.better["valid"]),
-      self.variables["converters"] if refitted else {},
-    )
+    converters = self.variables["converters"] if refitted else {}
+    return self.measured.improvements(converters)
 
 
 def examine(

@@ -9,9 +9,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pwl_jax.evaluation.calibration import STATS, calibrated_variables
+from pwl_jax.evaluation.calibration import calibrated_variables
 from pwl_jax.evaluation.tree import Statistics
 from pwl_jax.method.network import Variables
+from pwl_jax.method.norms import STATS
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.training.artefacts import (
   finish,

@@ -49,7 +49,7 @@ def best_ladder(
   first, last = S * n, T * n
   for word in accuracy:
     compositions.validate(word, n, coarse_bytes)
-  words = sorted(accuracy, key=lambda word: (_height(word), word))
+  words = sorted(accuracy, key=lambda word: (compositions.height(word), word))
   below = {word: list(_below(word, coarse_bytes)) for word in words}
   worst = {first: 0.0} if first in accuracy else {}
   for word in words:
@@ -109,10 +109,6 @@ def _judged(
     area += accuracy[below] * loaded
   mean = area / max(1, sum(unit_bytes))
   return Ladder(tuple(order), tuple(rungs), max(steps), mean)
-
-
-def _height(word: str) -> int:
-  return sum(map(compositions.rank, word))
 
 
 def _below(word: str, coarse: Sizes) -> Iterator[str]:

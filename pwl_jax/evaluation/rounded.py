@@ -14,7 +14,6 @@ from pwl_jax.evaluation.bench import Bench
 from pwl_jax.evaluation.examine import (
   ROUNDS,
   SPLITS,
-  Measured,
   Options,
   measure,
   refit,
@@ -63,7 +62,7 @@ def measure_rounded(
     if exact:
       found = measure(bench, exact, variables, examples)
       measured = found if measured is None else measured | found
-    improved = _improvements(measured, variables)
+    improved = measured.improvements(variables["converters"])
     rest = [word for word in words if COARSE in word]
     for split in SPLITS:
       coarse[split] |= _scores(bench, split, rest, variables, improved)
@@ -87,13 +86,6 @@ def _exact(words: Sequence[str], known: Collection[str]) -> list[str]:
   """
   found = dict.fromkeys(in_full(word) for word in words)
   return [word for word in found if word not in known]
-
-
-def _improvements(
-  measured: Measured, variables: Mapping[str, Any]
-) -> Improvements:
-  calibrated = tuple(measured.better["valid"])
-  return Improvements(measured.statistics, calibrated, variables["converters"])
 
 
 def _scores(

@@ -109,7 +109,7 @@ def _described(pieces: Pieces, binaries: Binaries) -> dict[str, Piece]:
           str(array.dtype),
           array.shape,
           stores.digest(array),
-          None if made_of(name, pieces) else packing.count(array),
+          *(() if made_of(name, pieces) else packing.how(array)),
         )
         for leaf, array in leaves.items()
       },

@@ -8,10 +8,10 @@ import numpy as np
 
 from pwl_jax.bundle.names import flat
 from pwl_jax.bundle.parts import CALIBRATION, CONVERTERS
-from pwl_jax.evaluation.calibration import STATS
 from pwl_jax.evaluation.improvements import Improvements
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.network import unit_name
+from pwl_jax.method.norms import STATS
 from pwl_jax.method.swapnet import SwapNet, boundary_name
 
 Pieces = dict[str, dict[str, np.ndarray]]  # Piece -> leaf -> array.

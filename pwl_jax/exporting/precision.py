@@ -11,21 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl_jax.bundle.names import flat, nested
-from pwl_jax.bundle.parts import REST
 from pwl_jax.compress.fit import fit_scales
-from pwl_jax.compress.leaves import WHOLE, decode, encode
-from pwl_jax.compress.refine import rest_of_unit
+from pwl_jax.compress.leaves import WHOLE
 from pwl_jax.compress.rounding import PRECISIONS
-from pwl_jax.exporting.pieces import Pieces
 from pwl_jax.method.checks import check_choice
-from pwl_jax.method.composition import (
-  COARSE,
-  GROUPS,
-  ROLES,
-  TEACHER,
-  side,
-)
+from pwl_jax.method.composition import COARSE, GROUPS, ROLES, TEACHER
 from pwl_jax.method.network import unit_name
 from pwl_jax.method.swapnet import SwapNet
 
@@ -89,51 +79,6 @@ def parse(given: str, num_units: int, *, network: str) -> tuple[str, ...]:
       "between"
     )
   return found * (num_units // len(found))
-
-
-def stored(pieces: Pieces, precisions: Precisions) -> Pieces:
-  """Of float32 leaves what lies in a bundle.
-
-  A unit in two parts is there as these, and as what is made of them.
-  """
-  found: Pieces = {}
-  coarse = {f"{ROLES[TEACHER]}/{unit_name(i)}": i for i in precisions.coarse}
-  for piece, leaves in pieces.items():
-    if piece in coarse:
-      unit = unit_name(coarse[piece])
-      rounded = f"{GROUPS[COARSE]}/{unit}"
-      found[rounded] = _encoded(rounded, leaves, precisions)
-      found[f"{REST}/{unit}"] = rest_of_unit(leaves, found[rounded])
-    found[piece] = _encoded(piece, leaves, precisions)
-  return found
-
-
-def _encoded(
-  piece: str, leaves: Mapping[str, np.ndarray], precisions: Precisions
-) -> dict[str, np.ndarray]:
-  scales = precisions.scales.get(piece)
-  return encode(leaves, precisions.of(piece), scales=scales)
-
-
-def as_served(variables: Mapping[str, Any], pieces: Pieces) -> dict[str, Any]:
-  """The networks as they come out of the pieces they are stored as.
-
-  Those units of the teacher that are stored in two parts are in `coarse`.
-  """
-  found = dict(variables)
-  for letter, group in GROUPS.items():
-    trees = variables[ROLES[side(letter)]]
-    found[group] = {
-      unit: _restored(tree, pieces[f"{group}/{unit}"])
-      for unit, tree in trees.items()
-      if f"{group}/{unit}" in pieces
-    }
-  return found
-
-
-def _restored(tree: Any, piece: Mapping[str, np.ndarray]) -> Any:
-  shapes = {name: np.shape(leaf) for name, leaf in flat(tree).items()}
-  return nested(decode(piece, shapes))
 
 
 def with_scales(

@@ -75,6 +75,11 @@ def rank(letter: str) -> int:
   return CLIMB.index(letter)
 
 
+def height(word: str) -> int:
+  """How far up all of its units are together."""
+  return sum(map(rank, word))
+
+
 def _example(num_units: int) -> str:
   teachers = (num_units + 1) // 2
   return TEACHER * teachers + STUDENT * (num_units - teachers)

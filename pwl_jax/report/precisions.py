@@ -116,9 +116,7 @@ def as_good_from(found: Compared, row: Mapping[str, Any]) -> int | None:
   """The rung from which on all answer about as well as the teacher, if any."""
   split = split_of(found)
   least = found["teacher"][split] - WITHIN
-  values = [
-    row["compositions"][rung["composition"]][split] for rung in row["rungs"]
-  ]
+  values = [row["compositions"][word][split] for word in _words(row)]
   good = len(list(itertools.takewhile(lambda v: v >= least, values[::-1])))
   return len(values) - good if good else None
 
@@ -172,7 +170,7 @@ def every_composition(found: Compared) -> Table:
   split = split_of(found)
   words = sorted(
     {word for row in found["rows"] for word in row["compositions"]},
-    key=lambda word: (sum(map(compositions.rank, word)), word),
+    key=lambda word: (compositions.height(word), word),
   )
   rows = [
     (

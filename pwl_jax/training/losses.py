@@ -61,7 +61,9 @@ def distillation_loss(
   def loss(params, batch_stats, frozen, inputs, targets, key):
     teacher = frozen["teacher"]
     if precisions:
-      student = fake_quantised_units(params["student"], precisions)
+      student = fake_quantised_units(
+        params["student"], precisions, batch_stats["student"]
+      )
       params = {**params, "student": student}
     total, found = objective(params, batch_stats, teacher, inputs, targets, key)
     metrics = {

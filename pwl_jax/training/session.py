@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from pwl_jax.bundle.parts import ImageInput, Input
-from pwl_jax.data.batches import MemoryFeed, StreamFeed, make_feed
-from pwl_jax.data.dataset import Dataset
+from pwl_jax.data.batches import MemoryFeed, StreamFeed, epoch_order, make_feed
+from pwl_jax.data.dataset import Dataset, Split
 from pwl_jax.data.inputs import make_prepare, to_network
 from pwl_jax.method.checks import check_choice, check_range
 from pwl_jax.training import parallel
@@ -51,6 +51,12 @@ class Data:
 
   def normalise(self, raw: jax.Array) -> jax.Array:
     return to_network(raw, self.input)
+
+  def training_examples(self, count: int, *, seed: int) -> Split:
+    """Some, in the order of the set: those that an epoch begins with."""
+    train = self.dataset.train
+    rows = epoch_order(len(train), seed=seed, epoch=0)[:count]
+    return train.take(np.sort(rows))
 
   def check(self):
     """Raises where numbers make no sense, or do not fit the examples."""
