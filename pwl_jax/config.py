@@ -3,8 +3,12 @@
 A config is locked: a field that is not here cannot be set by mistake.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
+from pwl_jax.method.checks import check_choice
+from pwl_jax.recipes import DEFAULT, RECIPES
 from pwl_jax.training.recipe import Recipe
 
 
@@ -14,6 +18,8 @@ def default_config() -> ConfigDict:
   config.seed = 0
   # What to do, in this order; stages that are complete are skipped.
   config.stages = "teacher,student_plain,student_kd,distill,evaluate,export"
+  # The fields that it names, where they are as below: pwl_jax/recipes.py.
+  config.recipe = DEFAULT
   config.parallel = "pmap"  # Or "shard_map".
   config.steps_per_call = 1  # Steps in one dispatch.
   config.log_every = 50  # Steps.
@@ -55,8 +61,9 @@ def default_config() -> ConfigDict:
   objective.feature_weight = 1.0
   objective.reconstruction_weight = 1.0
   objective.cross_weight = 2.0
+  objective.cross_alpha = 0.0  # Share of the labels in it.
   objective.sampler = "paper"
-  objective.stats_rule = "both"  # Or "student".
+  objective.stats_rule = "both"  # Or "sequence", or "student".
 
   # "mixed": every example its own composition; "all": every boundary in turn;
   # "per_batch": one composition for the whole batch, as the authors do.
@@ -80,6 +87,22 @@ def default_config() -> ConfigDict:
   # student's are stored in the same, or in the coarser of two.
   config.precisions = "float32,bfloat16,int8,int4,int8+float32,int4+float32"
   return config.lock()
+
+
+def with_recipe(config: ConfigDict) -> ConfigDict:
+  """A copy, with the fields of its recipe where they are at their defaults."""
+  check_choice("config.recipe", config.recipe, RECIPES)
+  config, defaults = config.copy_and_resolve_references(), default_config()
+  for name, value in RECIPES[config.recipe].fields.items():
+    if _field(config, name) == _field(defaults, name):
+      config.update_from_flattened_dict({name: value})
+  return config
+
+
+def _field(config: ConfigDict, name: str) -> Any:
+  for part in name.split("."):
+    config = config[part]
+  return config
 
 
 def _prunes(section: ConfigDict):

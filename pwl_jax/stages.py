@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pwl_jax import workdirs
 from pwl_jax.bundle.parts import ImageInput, TextInput
+from pwl_jax.config import with_recipe
 from pwl_jax.context import Context
 from pwl_jax.data.dataset import channel_statistics
 from pwl_jax.data.inputs import changes_for
@@ -68,6 +69,7 @@ def make_context(
   config: ConfigDict, workdir: pathlib.Path, console: Console, request: Request
 ) -> Context:
   """Loads the data and builds the networks."""
+  config = with_recipe(config)
   data = _data(config)
   devices = sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
   networks = _networks(config, data, devices)

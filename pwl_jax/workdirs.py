@@ -42,6 +42,7 @@ FREE = (*PATHS, "data.workers")
 # the same they are left out.
 LATER = {
   "student_precision": "float32",
+  "objective.cross_alpha": 0.0,
   "imported.network": "teacher",
   "started.network": "student",
   "started.digest": "",

@@ -16,7 +16,7 @@ from pwl_jax.method.objective import loss_parts, make_objective
 from pwl_jax.method.options import CROSS_MODES
 from pwl_jax.method.sampling import Sampler
 from pwl_jax.method.swapnet import SwapNet
-from pwl_jax.method.variables import merge, split
+from pwl_jax.method.variables import merge, split, with_stats
 from pwl_jax.models.vgg import vgg
 from tests.cases import Case, assert_close, trees_equal
 
@@ -202,6 +202,36 @@ def test_the_two_rules_for_running_averages(tiny):
     all_close(both[unit], mean)
 
 
+def test_running_averages_of_one_pass_after_the_other(tiny):
+  """As where the student runs, and then the composition, on what it left."""
+  case = tiny("tiny_resnet")
+  options = dict(composition="TSS", stats_rule="sequence")
+  sequence = found(case, **options).batch_stats
+  alone = run_student(case).batch_stats
+  after = with_stats(case.variables["student"], alone)
+  crossed = jax.jit(
+    lambda v: case.swapnet.compose(v, case.x, "TSS", train=True).batch_stats
+  )({**case.variables, "student": after})
+  all_close(sequence, {**alone, **crossed})
+  same = found(case, composition="TSS", stats_rule="both").parts
+  all_close(found(case, **options).parts, same)
+
+
+def test_labels_have_their_share_of_the_cross_loss(tiny):
+  case = tiny("tiny_vit")
+  word = "STT"
+  logits = case.logits(case.variables, case.x, word)
+  hard = losses.hard_loss(logits, case.labels).mean()
+
+  def cross(alpha):
+    options = dict(composition=word, cross_alpha=alpha, train=False)
+    return found(case, **options).parts["cross"]
+
+  np.testing.assert_allclose(cross(1.0), 2 * hard, rtol=1e-5)
+  expected = 0.25 * cross(1.0) + 0.75 * cross(0.0)
+  np.testing.assert_allclose(cross(0.25), expected, rtol=1e-5)
+
+
 def test_evaluation_mode_leaves_the_statistics_alone(tiny):
   case = tiny("tiny_resnet")
   stats = split(case.variables)[1]["student"]
@@ -234,8 +264,10 @@ def test_bad_options_say_what_to_do(tiny):
   case = tiny("tiny_vit")
   cases = [
     (dict(cross_mode="rndom"), "did you mean 'random'"),
-    (dict(stats_rule="mean"), "both, student"),
+    (dict(stats_rule="mean"), "both, sequence, student"),
     (dict(alpha=1.5), r"\[0, 1\]; got 1.5"),
+    (dict(cross_alpha=-1), r"cross_alpha .*\[0, 1\]; got -1"),
+    (dict(cross_mode="all", stats_rule="sequence"), "behind the student's own"),
     (dict(temperature=0), "positive"),
     (dict(sampler="papr"), "did you mean 'paper'"),
     (dict(key=None), "drawn from a key"),

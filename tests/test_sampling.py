@@ -40,6 +40,15 @@ def uniform_distribution(num_units):
   return dict.fromkeys(mixed, 1 / len(mixed))
 
 
+def switch_distribution(num_units):
+  words = {
+    first * i + other * (num_units - i)
+    for first, other in ("ST", "TS")
+    for i in range(1, num_units)
+  }
+  return dict.fromkeys(words, 1 / len(words))
+
+
 @pytest.mark.parametrize("name", sampling.SAMPLERS)
 @pytest.mark.parametrize("batch, num_units", SIZES)
 def test_every_draw_has_the_stated_counts_and_no_pure_network(
@@ -57,7 +66,11 @@ def test_every_draw_has_the_stated_counts_and_no_pure_network(
 
 @pytest.mark.parametrize(
   "name, distribution",
-  [("paper", paper_distribution), ("uniform", uniform_distribution)],
+  [
+    ("paper", paper_distribution),
+    ("uniform", uniform_distribution),
+    ("switch", switch_distribution),
+  ],
 )
 @pytest.mark.parametrize("num_units", [2, 3, 4, 5])
 def test_distribution(name, distribution, num_units):

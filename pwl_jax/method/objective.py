@@ -14,6 +14,8 @@ of the cross term. A train step differentiates the first argument of
   total, losses = objective(params, batch_stats, teacher, x, labels, key)
 """
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +28,7 @@ from pwl_jax.method.feature import Feature, values_of
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.options import Options
 from pwl_jax.method.swapnet import SwapNet
-from pwl_jax.method.variables import average_stats, merge
+from pwl_jax.method.variables import average_stats, merge, with_stats
 
 PARTS = ("hard", "soft", "feature", "reconstruction", "cross")
 
@@ -95,26 +97,35 @@ def loss_parts(
   student = swapnet.student.apply(
     variables["student"], x, train=train, key=student_key
   )
+  running = variables["student"]
+  if options.stats_rule == "sequence":
+    running = with_stats(running, student.batch_stats)
   passes = _cross_passes(
-    swapnet, variables, x, teacher, key=cross_key, train=train, options=options
+    swapnet,
+    {**variables, "student": running},
+    x,
+    teacher,
+    key=cross_key,
+    train=train,
+    options=options,
   )
 
-  def answer_terms(logits):
+  def answer_terms(logits, alpha):
     """The weighted hard and soft loss of any network's answers."""
-    hard = jnp.mean(losses.hard_loss(logits, labels))
-    return options.alpha * hard, (1 - options.alpha) * kl(logits)
+    hard = soft = 0.0
+    if not _is_zero(alpha):
+      hard = jnp.mean(losses.hard_loss(logits, labels))
+    if not _is_zero(1 - alpha):
+      temperature = options.temperature
+      soft = jnp.mean(
+        losses.soft_loss(logits, teacher.logits, temperature=temperature)
+      )
+    return alpha * hard, (1 - alpha) * soft
 
-  def kl(logits):
-    temperature = options.temperature
-    return jnp.mean(
-      losses.soft_loss(logits, teacher.logits, temperature=temperature)
-    )
-
-  if options.cross_mode == "all":
-    cross = _mean([sum(answer_terms(p.logits)) for p in passes])
-  else:
-    cross = _mean([kl(p.logits) for p in passes])
-  hard, soft = answer_terms(student.logits)
+  is_random = options.cross_mode == "random"
+  alpha = options.cross_alpha if is_random else options.alpha
+  cross = _mean([sum(answer_terms(p.logits, alpha)) for p in passes])
+  hard, soft = answer_terms(student.logits, options.alpha)
   feature = reconstruction = 0.0
   weights = options.feature_weight, options.reconstruction_weight
   if not all(map(_is_zero, weights)):
@@ -191,8 +202,10 @@ def boundary_terms(
 def _new_stats(student_variables, student, passes, stats_rule):
   """The student's running averages after this batch, for every unit."""
   old = {n: u.get("batch_stats", {}) for n, u in student_variables.items()}
-  ran = [student, *passes] if stats_rule == "both" else [student]
-  return old | average_stats([p.batch_stats for p in ran])
+  ran = [p.batch_stats for p in (student, *passes)]
+  if stats_rule == "sequence":  # The last pass went on from its own.
+    return functools.reduce(operator.or_, ran, old)
+  return old | average_stats(ran if stats_rule == "both" else ran[:1])
 
 
 def _mean(terms: Sequence[jax.Array]) -> jax.Array:

@@ -7,7 +7,7 @@ from pwl_jax.method.losses import check_temperature
 from pwl_jax.method.sampling import Sampler, get_sampler
 
 CROSS_MODES = ("random", "all")
-STATS_RULES = ("both", "student")
+STATS_RULES = ("both", "sequence", "student")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,19 +25,23 @@ class Options:
   # "random": every example its own composition. "all": the teacher up to each
   # boundary in turn and the student behind it.
   cross_mode: str = "random"
+  # Share of the hard loss in the "random" cross loss; the paper has none.
+  cross_alpha: float = 0.0
   sampler: str | Sampler = "paper"  # Of the random compositions.
   composition: str | None = None  # For the whole batch, in place of random.
-  # The student's running averages become those of its own pass ("student"), or
-  # per unit the mean over all passes that it ran in ("both").
+  # The student's running averages become those of its own pass ("student"), per
+  # unit the mean over all passes that it ran in ("both"), or what they are
+  # after its own pass and then the random one ("sequence", as the authors do).
   stats_rule: str = "both"
 
   def __post_init__(self):
-    alpha = self.alpha
-    if isinstance(alpha, int | float) and not 0 <= alpha <= 1:
-      raise ValueError(
-        "alpha shares out hard and soft loss, so it lies in [0, 1]; got "
-        f"{alpha}"
-      )
+    for name in ("alpha", "cross_alpha"):
+      alpha = getattr(self, name)
+      if isinstance(alpha, int | float) and not 0 <= alpha <= 1:
+        raise ValueError(
+          f"{name} shares out hard and soft loss, so it lies in [0, 1]; got "
+          f"{alpha}"
+        )
     check_temperature(self.temperature)
     for name in ("feature_weight", "reconstruction_weight", "cross_weight"):
       if isinstance(weight := getattr(self, name), int | float):
@@ -45,6 +49,11 @@ class Options:
     check_choice("cross_mode", self.cross_mode, CROSS_MODES)
     check_choice("stats_rule", self.stats_rule, STATS_RULES)
     get_sampler(self.sampler)
+    if self.cross_mode == "all" and self.stats_rule == "sequence":
+      raise ValueError(
+        'stats_rule "sequence" is of a random pass behind the student\'s own; '
+        'with cross_mode "all" use "both" or "student"'
+      )
     if self.composition is not None and self.cross_mode != "random":
       raise ValueError(
         f"composition {self.composition!r} takes the place of random ones; "

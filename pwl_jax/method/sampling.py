@@ -7,6 +7,7 @@ they hold for every key; that is what keeps shapes static and compiles one.
   paper       the paper's distribution, in complementary pairs: b/2 masks are
               drawn and the other examples take their complements
   uniform     every composition but the two pure ones, in complementary pairs
+  switch      one switch, either way and anywhere, in complementary pairs
   prefix      T..TS..S with the switch anywhere; not closed under complement,
               so every switch gets its quota of the batch, in random order
 
@@ -44,11 +45,7 @@ def draw_paper(key: jax.Array, batch: int, num_units: int) -> jax.Array:
   """One switch or independent coins, each with probability 1/2."""
   which, switch_key, coin_key, flip_key = jax.random.split(key, 4)
   shape = (batch, num_units)
-
-  start_key, pivot_key = jax.random.split(switch_key)
-  start = jax.random.bernoulli(start_key, shape=(batch, 1))
-  pivot = jax.random.randint(pivot_key, (batch, 1), 1, num_units)
-  one_switch = start ^ (jnp.arange(num_units) >= pivot)
+  one_switch = draw_switch(switch_key, batch, num_units)
 
   coins = jax.random.bernoulli(coin_key, shape=shape)
   pure = jnp.all(coins == coins[:, :1], axis=1, keepdims=True)
@@ -58,6 +55,14 @@ def draw_paper(key: jax.Array, batch: int, num_units: int) -> jax.Array:
   return jnp.where(
     jax.random.bernoulli(which, shape=(batch, 1)), one_switch, independent
   )
+
+
+def draw_switch(key: jax.Array, batch: int, num_units: int) -> jax.Array:
+  """A fair coin for the first unit, and a uniform place for the switch."""
+  start_key, pivot_key = jax.random.split(key)
+  start = jax.random.bernoulli(start_key, shape=(batch, 1))
+  pivot = jax.random.randint(pivot_key, (batch, 1), 1, num_units)
+  return start ^ (jnp.arange(num_units) >= pivot)
 
 
 def draw_uniform(key: jax.Array, batch: int, num_units: int) -> jax.Array:
@@ -146,5 +151,6 @@ def _check_units(num_units: int):
 SAMPLERS: dict[str, Sampler] = {
   "paper": _paired(draw_paper),
   "uniform": _paired(draw_uniform),
+  "switch": _paired(draw_switch),
   "prefix": _quotas(composition.prefix),
 }

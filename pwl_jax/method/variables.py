@@ -44,6 +44,18 @@ def _unit(params: Any, batch_stats: Any) -> dict:
   return {kind: tree for kind, tree in unit.items() if tree}
 
 
+def with_stats(
+  units: Mapping[str, Any], batch_stats: Mapping[str, Any]
+) -> dict[str, Any]:
+  """A network's variables, with these statistics in those units."""
+  return {
+    name: unit | {"batch_stats": batch_stats[name]}
+    if batch_stats.get(name)
+    else unit
+    for name, unit in units.items()
+  }
+
+
 def average_stats(passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
   """Batch statistics per unit, averaged over the passes that ran it."""
   names = dict.fromkeys(name for stats in passes for name in stats)
