@@ -73,7 +73,8 @@ def is_command(line: str) -> bool:
 
 def read(command: str) -> tuple[dict[str, str], list[str]]:
   """Settings in front of a command, and its words."""
-  words = shlex.split(re.sub(r"[\[\]]", "", command))  # [--what may be there]
+  # Of what stands in [brackets] by itself, all is given.
+  words = shlex.split(re.sub(r"(?<=\s)\[([^\]]*)\]", r"\1", command))
   settings = {}
   while SETTING.match(words[0]):
     name, _, settings[name] = words.pop(0).partition("=")
