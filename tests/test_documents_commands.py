@@ -62,6 +62,7 @@ TINY = {
   "model.preset": "tiny_vgg",
   "evaluation.calibration_images": 16,
   "precisions": "float32,int8",
+  "export.platforms": ("cpu",),
 }
 SEVERAL = re.compile(r"^RUN( RUN)? (…|\.\.\.)$")
 
