@@ -10,6 +10,7 @@ It listens on 127.0.0.1 alone, port 8000, and upgrades in the background:
   curl --header "Content-Type: application/json" \
     --data '{"examples": ["a fine film"]}' http://127.0.0.1:8000/predict
 
+The last of these is for a bundle of texts; others refuse it and say why.
 `http_bodies.py` says what a body may be. Ctrl-C or SIGTERM answers what was
 asked and ends. Before it faces others than yourself, put a proxy in front, with
 TLS and limits on who may ask how often.
