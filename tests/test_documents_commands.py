@@ -204,10 +204,11 @@ def run_main(arguments, patch):
 
 def main_of(name):
   """The function that `python -m name` calls."""
-  is_package = importlib.util.find_spec(name).submodule_search_locations
-  return importlib.import_module(
-    f"{name}.__main__" if is_package else name
-  ).main
+  spec = importlib.util.find_spec(name)
+  assert spec, f"there is no module {name}"
+  if spec.submodule_search_locations:
+    name = f"{name}.__main__"
+  return importlib.import_module(name).main
 
 
 def of_module(name, *more):
@@ -300,7 +301,9 @@ def run_python(words, settings, patch):
     for word in arguments:
       assert not word.startswith("--") or f'"{word.split("=")[0]}"' in source
   elif name.startswith("benchmarks"):
-    parse_flags(name.replace("NAME", "reads"))(arguments, patch)
+    if name.endswith(".NAME"):  # Any of them.
+      name, arguments = name.replace("NAME", "reads"), ["--help"]
+    parse_flags(name)(arguments, patch)
   elif arguments or name not in ("pwl_jax.main", "pwl_jax.play"):
     MODULES[name](arguments, patch)  # Else it is only mentioned.
 
