@@ -2,13 +2,13 @@
 # make demo   trains on handwritten digits and shows the table, in minutes
 # Each is enough on a fresh clone: the first makes .venv, the next ones use it.
 # Settings: PYTHON=python3.12 (to make .venv with), WORKERS=2 (for the tests),
-# DEMO=runs/demo (where the demo writes).
+# DEMO=runs/digits (where the demo writes).
 
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 WORKERS ?= auto
-DEMO ?= runs/demo
+DEMO ?= runs/digits
 MIN_PYTHON := 3.11
 
 .PHONY: help test lint demo clean

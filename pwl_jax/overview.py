@@ -96,7 +96,8 @@ def of_next_steps(
 ) -> Text:
   """What there is to look at and to do; `bundle` where one is written."""
   text = (
-    f"Weights, metrics and checkpoints are in {workdir}; the curves:\n"
+    f"Weights, metrics and checkpoints are in {workdir}\n"
+    "The curves, where TensorBoard is installed:\n"
     f"  tensorboard --logdir={workdir}"
   )
   if missing:

@@ -28,7 +28,9 @@ from tests.cases import Case
 # Tests compile much and compute little: XLA's passes cost more than they give.
 jax.config.update("jax_disable_most_optimizations", True)
 # And many of them compile the same programs, today and tomorrow.
-jax.config.update("jax_compilation_cache_dir", ".pytest_cache/programs")
+jax.config.update(
+  "jax_compilation_cache_dir", os.path.abspath(".pytest_cache/programs")
+)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

@@ -39,8 +39,19 @@ def check_preset(namespace):
     assert count_parameters(network.abstract_variables()) == size.parameters
 
 
+def anchors(path: pathlib.Path) -> set[str]:
+  """What a link can end with: the headings, as web pages of them write it."""
+  headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+  plain = (re.sub(r"[^\w -]", "", heading.lower()) for heading in headings)
+  return {heading.replace(" ", "-") for heading in plain}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
-  for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
-    if "://" not in target:
-      assert (path.parent / target).exists(), target
+  for target in re.findall(r"\]\(([^)]+)", path.read_text()):
+    if "://" in target:
+      continue
+    file, _, anchor = target.partition("#")
+    found = path.parent / file if file else path
+    assert found.exists(), target
+    assert not anchor or anchor in anchors(found), target

@@ -1,4 +1,4 @@
-"""What was recorded, as play.json has it; docs/runtime.md names its fields.
+"""What was recorded, as play.json has it; docs/serving.md names its fields.
 
 All times are seconds since the bundle was asked for.
 """

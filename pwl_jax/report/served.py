@@ -1,6 +1,6 @@
 """`play.json`: what happened while a bundle was served and upgraded.
 
-`python -m pwl_jax.play` writes it; docs/runtime.md names every field.
+`python -m pwl_jax.play` writes it; docs/serving.md names every field.
 """
 
 import hashlib
