@@ -12,6 +12,8 @@
 # its seconds are over; what runs then is told to save and to end, which may take
 # half a minute more. The exit code is 75 as long as there is more to do, and the
 # same command goes on. It is 0 when all is done, and 1 when something failed.
+# Pipelines go on from their checkpoints and benchmarks from the last command that
+# was measured; one command of these, or one file of tests, has to fit into a call.
 #
 #   STATE_DIR/done/PART, failed/PART  what was finished, and how
 #   STATE_DIR/logs/PART.log           what it said
