@@ -138,7 +138,13 @@ def record_of(found: Seconds, given: argparse.Namespace) -> Record:
     f"step of {given.preset}, batch {given.batch_size}, {given.dtype}, "
     f"{given.steps_per_call} in a call"
   )
-  return Record(title, rows, [explained(base, given.rounds)])
+  notes = [explained(base, given.rounds)]
+  if given.torch:
+    notes.append(
+      "to torch: how many times the peer's images per second. The peer's batch "
+      "lies ready in float32; ours is cut out and augmented in the step."
+    )
+  return Record(title, rows, notes)
 
 
 def make_cases(given: argparse.Namespace):

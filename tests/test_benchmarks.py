@@ -169,8 +169,8 @@ def test_steps_are_measured_by_units_and_by_batch(monkeypatch):
   units = scaling.by_units((2,), width=8, batch_size=16, rounds=1)
   assert list(units.rows) == ["2 units"]
   assert scaling.cut_vit(2, 8).has_converter(0)
-  batch = scaling.by_batch((16, 32), preset="tiny_vgg", rounds=1)
-  assert batch.rows["batch 32"]["images_per_s"] > 0
+  batch = scaling.by_batch((16,), preset="tiny_vgg", rounds=1)
+  assert batch.rows["batch 16"]["images_per_s"] > 0
 
 
 def test_virtual_devices_are_measured_in_other_processes():
@@ -187,9 +187,8 @@ def optimised():
   jax.config.update("jax_disable_most_optimizations", True)
 
 
-@pytest.mark.parametrize("preset", ["tiny_vgg", "tiny_vit"])
-def test_a_step_is_one_exchange_of_gradients(optimised, preset):
-  record = communication.measure(preset, 16)
+def test_a_step_is_one_exchange_of_gradients(optimised):
+  record = communication.measure("tiny_vgg", 16)
   exchange, gradients, averages = record.rows.values()
   assert next(iter(record.rows)) == "all-reduce"
   assert exchange["operations"] == 1

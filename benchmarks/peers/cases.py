@@ -21,6 +21,10 @@ def make_cases(
 ) -> dict[str, Callable[[], None]]:
   """By the stage, a function that makes so many steps and waits for them."""
   device = device_of_jax()
+  # As XLA does on a GPU: float32 is multiplied in TF32, and the fastest
+  # convolution is looked for.
+  torch.set_float32_matmul_precision("high")
+  torch.backends.cudnn.benchmark = True
   options = dict(dtype=DTYPES[dtype])
   teacher = swapnet.of_preset(preset).teacher.to(device)
   net = swapnet.of_preset(preset).to(device)
