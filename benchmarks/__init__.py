@@ -1,1 +1,1 @@
-"""Measurements, each a command: `python -m benchmarks.NAME --help`."""
+"""Measurements: `python -m benchmarks` makes all, `… .NAME --help` one."""

@@ -22,7 +22,8 @@ import numpy as np
 
 import pwl_jax
 from benchmarks import bundles
-from benchmarks.timing import in_turns, summary, tell
+from benchmarks.records import Record, parser_of, tell
+from benchmarks.timing import Seconds, explained, in_turns, summaries
 from pwl_jax.bundle.reading import open_bundle
 
 FIRST_ANSWER = """
@@ -35,26 +36,35 @@ model(np.zeros((1, *takes.shape), takes.dtype))
 """
 
 
-def main(argv: list[str] | None = None):
-  parser = argparse.ArgumentParser(
-    prog="python -m benchmarks.cold_start", description=__doc__.split("\n")[0]
-  )
+def main(argv: list[str] | None = None) -> list[Record]:
+  parser = parser_of("benchmarks.cold_start", __doc__)
   bundles.add_arguments(parser)
   parser.add_argument("--rounds", type=int, default=5)
   parser.add_argument("--torch", action="store_true")
-  parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
   given = parser.parse_args(argv)
   with tempfile.TemporaryDirectory() as temporary:
     directory = given.dir or pathlib.Path(temporary) / "bundle"
     bundles.make_bundle(given.preset, directory, store=given.store)
     title = f"{given.preset}, {given.store}"
     fresh = in_fresh_processes(directory, given)
-    tell(fresh, "bundle", title=f"first answer: {title}", path=None)
     warm = in_a_warm_process(directory, given.rounds)
-    tell(warm, "teacher", title=f"warm: {title}", path=given.json)
+  return tell(
+    [
+      compared(fresh, "bundle", f"first answer of a process: {title}"),
+      compared(warm, "teacher", f"opened in a warm process: {title}"),
+    ],
+    given.json,
+  )
 
 
-def in_fresh_processes(directory: pathlib.Path, given: argparse.Namespace):
+def compared(found: Seconds, base: str, title: str) -> Record:
+  rounds = len(found[base])
+  return Record(title, summaries(found, base), [explained(base, rounds)])
+
+
+def in_fresh_processes(
+  directory: pathlib.Path, given: argparse.Namespace
+) -> Seconds:
   cases = {
     "import jax": started("-c", "import jax"),
     "bundle": started("-c", FIRST_ANSWER, str(directory)),
@@ -71,10 +81,10 @@ def in_fresh_processes(directory: pathlib.Path, given: argparse.Namespace):
       input_size = takes.image[0]
       started(*peer, "--make", f"--image_size={input_size}")()
       cases["pytorch"] = started(*peer)
-    return measured(cases, given.rounds)
+    return in_turns(cases, rounds=given.rounds)
 
 
-def in_a_warm_process(directory: pathlib.Path, rounds: int):
+def in_a_warm_process(directory: pathlib.Path, rounds: int) -> Seconds:
   manifest = open_bundle(directory).manifest
   n, takes = manifest.num_units, manifest.input
 
@@ -90,12 +100,7 @@ def in_a_warm_process(directory: pathlib.Path, rounds: int):
     "student": functools.partial(opened, "S" * n),
     "student, then all": functools.partial(opened, "S" * n, upgrade=True),
   }
-  return measured(cases, rounds)
-
-
-def measured(cases, rounds: int) -> dict[str, dict[str, float]]:
-  found = in_turns(cases, rounds=rounds)
-  return {name: summary(seconds) for name, seconds in found.items()}
+  return in_turns(cases, rounds=rounds)
 
 
 def started(*arguments: str):

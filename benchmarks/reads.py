@@ -7,27 +7,25 @@ read by `read()` into new memory, and hashed. The files lie in the system's
 cache, so what is measured is the processor's work.
 """
 
-import argparse
 import hashlib
 import pathlib
 import tempfile
 
 import numpy as np
 
-from benchmarks.timing import in_turns, summary, tell
+from benchmarks.records import Record, parser_of, tell
+from benchmarks.timing import explained, in_turns, summaries
 from pwl_jax.bundle import stores, storing
 from pwl_jax.bundle.manifest import STORES, Leaf, weights_place
 
 PIECE, LEAVES = "teacher/unit0", 8
+BASE = "read() and sha256"
 
 
-def main(argv: list[str] | None = None):
-  parser = argparse.ArgumentParser(
-    prog="python -m benchmarks.reads", description=__doc__.split("\n")[0]
-  )
+def main(argv: list[str] | None = None) -> list[Record]:
+  parser = parser_of("benchmarks.reads", __doc__)
   parser.add_argument("--megabytes", type=int, default=64)
   parser.add_argument("--rounds", type=int, default=9)
-  parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
   given = parser.parse_args(argv)
   rng = np.random.default_rng(0)
   size = given.megabytes * 2**20 // (4 * LEAVES * 256)
@@ -40,7 +38,7 @@ def main(argv: list[str] | None = None):
     for name, array in arrays.items()
   }
   with tempfile.TemporaryDirectory() as temporary:
-    cases = {"read() and sha256": _plainly(temporary, arrays)}
+    cases = {BASE: _plainly(temporary, arrays)}
     for store in STORES:
       folder = pathlib.Path(temporary) / store
       folder.mkdir()
@@ -48,16 +46,10 @@ def main(argv: list[str] | None = None):
       cases[store] = _reader(
         store, folder / weights_place(PIECE, store), leaves
       )
-    found = {
-      name: summary(seconds)
-      for name, seconds in in_turns(cases, rounds=given.rounds).items()
-    }
-  tell(
-    found,
-    "read() and sha256",
-    title=f"{given.megabytes} MiB in {LEAVES} arrays",
-    path=given.json,
-  )
+    found = in_turns(cases, rounds=given.rounds)
+  title = f"{given.megabytes} MiB in {LEAVES} arrays"
+  notes = [explained(BASE, given.rounds)]
+  return tell([Record(title, summaries(found, BASE), notes)], given.json)
 
 
 def _plainly(folder: str, arrays):

@@ -11,11 +11,9 @@ told beside its quiet p99; "all" are all requests, each in quiet p99s of the
 composition that answered. Last comes what the process holds, as it goes on.
 """
 
-import argparse
 import array
 import collections
 import gc
-import json
 import pathlib
 import resource
 import tempfile
@@ -25,11 +23,10 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import pwl_jax
 from benchmarks import bundles
+from benchmarks.records import Record, parser_of, tell
 from pwl_jax.data.inputs import noise
 
 QUIET_SECONDS = 1.0  # At each rung.
@@ -75,17 +72,14 @@ class Load:
       self._see(word, answer)
 
 
-def main(argv: list[str] | None = None):
-  parser = argparse.ArgumentParser(
-    prog="python -m benchmarks.swap", description=__doc__.split("\n")[0]
-  )
+def main(argv: list[str] | None = None) -> list[Record]:
+  parser = parser_of("benchmarks.swap", __doc__)
   bundles.add_arguments(parser)
   parser.add_argument("--threads", type=int, default=1)
   parser.add_argument("--cycles", type=int, default=100)
   parser.add_argument(
     "--rate", type=float, help="bytes per second to read; no limit by default"
   )
-  parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
   given = parser.parse_args(argv)
   with tempfile.TemporaryDirectory() as temporary:
     directory = given.dir or pathlib.Path(temporary) / "bundle"
@@ -96,9 +90,8 @@ def main(argv: list[str] | None = None):
       max_bytes_per_second=given.rate,
     ) as model:
       found = measure(model, given.threads, given.cycles)
-  show(found)
-  if given.json:
-    given.json.write_text(json.dumps(found, indent=2) + "\n")
+  title = f"{given.preset}, {given.store}, threads that ask: {given.threads}"
+  return tell(records_of(found, title), given.json)
 
 
 def measure(model, threads: int, cycles: int) -> dict:
@@ -135,7 +128,7 @@ def measure(model, threads: int, cycles: int) -> dict:
     failed += load.failed
     held.append(holdings(model))
   return {
-    "compiling": compared(first.milliseconds, quiet),
+    "first": compared(first.milliseconds, quiet),
     "changing": compared(busy, quiet),
     "wrong": len(wrong),
     "failed_requests": len(failed),
@@ -181,32 +174,23 @@ def holdings(model) -> dict[str, float]:
   }
 
 
-def show(found: dict):
-  console = Console()
-  for title in ("compiling", "changing"):
-    table = Table(
-      *("composition", "requests", "quiet p99 ms", "p99 ms", "ratio"),
-      title=f"While {title}",
-      box=None,
-    )
-    for word, figures in found[title].items():
-      few = " (few)" if figures["requests"] < FEW else ""
-      table.add_row(
-        word,
-        f"{figures['requests']:,}{few}",
-        *(
-          f"{figures[k]:.1f}" if k in figures else ""
-          for k in ("quiet_p99_ms", "p99_ms")
-        ),
-        f"{figures['ratio']:.2f}",
-      )
-    console.print(table)
-  console.print(
-    f"wrong answers {found['wrong']}, failed requests "
-    f"{found['failed_requests']}, failed changes {found['failed_changes']}"
-  )
-  for held in found["held"]:
-    console.print(", ".join(f"{name} {n:,.1f}" for name, n in held.items()))
+def records_of(found: dict, title: str) -> list[Record]:
+  few = [f"Of fewer than {FEW} requests a p99 says little."]
+  counts = ("wrong", "failed_requests", "failed_changes")
+  return [
+    Record(f"requests during the first upgrade: {title}", found["first"], few),
+    Record(f"requests while units change: {title}", found["changing"], few),
+    Record(
+      "what went wrong", {name: {"number": found[name]} for name in counts}
+    ),
+    Record(
+      "what the process holds",
+      {
+        f"after {i}/{PARTS} of the cycles": held
+        for i, held in enumerate(found["held"])
+      },
+    ),
+  ]
 
 
 if __name__ == "__main__":

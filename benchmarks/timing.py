@@ -1,20 +1,16 @@
 """Several things measured in turns, so that noise meets all of them alike."""
 
-import json
-import pathlib
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-from rich.console import Console
-from rich.table import Table
+
+Seconds = dict[str, list[float]]  # Of each call, by case, round by round.
 
 
-def in_turns(
-  cases: Mapping[str, Callable[[], Any]], *, rounds: int
-) -> dict[str, list[float]]:
+def in_turns(cases: Mapping[str, Callable[[], Any]], *, rounds: int) -> Seconds:
   """Seconds of each call, by case; the first call of each is not counted."""
   for run in cases.values():
     jax.block_until_ready(run())
@@ -27,29 +23,40 @@ def in_turns(
   return found
 
 
-def summary(seconds: list[float]) -> dict[str, float]:
+def summaries(found: Seconds, base: str) -> dict[str, dict[str, float]]:
+  """By case: the median, both quartiles, and the ratio to the case `base`."""
   return {
-    "median_ms": 1e3 * statistics.median(seconds),
-    "best_ms": 1e3 * min(seconds),
+    name: {**summary(seconds), "ratio": ratio(seconds, found[base])}
+    for name, seconds in found.items()
   }
 
 
-def tell(
-  found: Mapping[str, Mapping[str, float]],
-  base: str,
-  *,
-  title: str,
-  path: pathlib.Path | None,
-):
-  """A table with ratios to the case `base`; the figures to a file, if any."""
-  devices = jax.devices()
-  where = f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}"
-  columns = ("case", "median ms", "best ms", f"to {base}")
-  table = Table(*columns, title=f"{title}, {where}", box=None)
-  for name, figures in found.items():
-    ratio = figures["median_ms"] / found[base]["median_ms"]
-    numbers = (figures["median_ms"], figures["best_ms"])
-    table.add_row(name, *(f"{n:.1f}" for n in numbers), f"{ratio:.2f}")
-  Console().print(table)
-  if path:
-    path.write_text(json.dumps(found, indent=2) + "\n")
+def summary(seconds: list[float]) -> dict[str, float]:
+  low, high = quartiles(seconds)
+  return {
+    "median_ms": 1e3 * statistics.median(seconds),
+    "low_ms": 1e3 * low,
+    "high_ms": 1e3 * high,
+  }
+
+
+def ratio(seconds: list[float], base: list[float]) -> float:
+  """The median over rounds: what slows a round down slows both down."""
+  pairs = zip(seconds, base, strict=True)
+  return statistics.median(own / other for own, other in pairs)
+
+
+def quartiles(values: list[float]) -> tuple[float, float]:
+  """The first and the third; of one value, that."""
+  if len(values) == 1:
+    return values[0], values[0]
+  first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+  return first, third
+
+
+def explained(base: str, rounds: int) -> str:
+  """What the columns of `summaries` are."""
+  return (
+    f"Cases in turns, {rounds} rounds: the median, with the first and the "
+    f"third quartile; ratio: to {base}, the median of the rounds' ratios."
+  )

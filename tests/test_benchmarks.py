@@ -2,68 +2,104 @@
 
 import json
 
+import jax
 import pytest
 
-from benchmarks import bundles, cold_start, evaluation, reads, step, swap
+from benchmarks import (
+  __main__,
+  bundles,
+  cold_start,
+  communication,
+  evaluation,
+  machine,
+  plans,
+  scaling,
+  swap,
+  timing,
+  train_step,
+)
+from benchmarks.records import Record, markdown
 
 
 @pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_text"])
 def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys, preset):
-  monkeypatch.setattr(step, "AUGMENT", {})
+  monkeypatch.setattr(train_step, "AUGMENT", {})
   path = tmp_path / "figures.json"
-  step.main(
+  (record,) = train_step.main(
     [
       *(f"--preset={preset}", "--batch_size=16", "--rounds=2"),
-      *("--cases=student_plain", f"--json={path}"),
+      *("--cases=student_kd,student_plain", f"--json={path}"),
     ]
   )
-  found = json.loads(path.read_text())
-  assert list(found) == ["student_kd", "student_plain"]
-  for figures in found.values():
-    assert 0 < figures["best_ms"] <= figures["median_ms"]
+  assert list(record.rows) == ["student_kd", "student_plain"]
+  assert record.rows["student_kd"]["ratio"] == 1
+  for figures in record.rows.values():
+    low, high = figures["low_ms"], figures["high_ms"]
+    assert 0 < low <= figures["median_ms"] <= high
+    assert figures["images_per_s"] == pytest.approx(16e3 / figures["median_ms"])
+  assert json.loads(path.read_text())[0]["rows"] == record.rows
   assert "student_plain" in capsys.readouterr().out
   with pytest.raises(ValueError, match="unknown case 'teachr'"):
-    step.main(["--preset=tiny_resnet", "--cases=teachr"])
+    train_step.main(["--preset=tiny_resnet", "--cases=teachr"])
 
 
-def test_the_tree_is_measured_beside_one_by_one(tmp_path, capsys):
-  path = tmp_path / "figures.json"
-  evaluation.main(
-    ["--preset=tiny_vgg", "--batch_size=4", "--rounds=1", f"--json={path}"]
+def test_the_peer_is_a_case_of_the_same_run(monkeypatch):
+  pytest.importorskip(
+    "torch",
+    reason="the benchmarks' peer needs torch: requirements-bench.txt",
+    exc_type=ImportError,
   )
-  assert list(json.loads(path.read_text())) == ["one by one", "tree"]
+  monkeypatch.setattr(train_step, "AUGMENT", {})
+  (record,) = train_step.main(
+    [
+      *("--preset=tiny_vgg", "--batch_size=4", "--rounds=2", "--torch"),
+      *("--cases=teacher", "--steps_per_call=2"),
+    ]
+  )
+  assert list(record.rows) == ["teacher", "torch_teacher", "torch_distill"]
+  assert record.rows["teacher"]["to_torch"] > 0
+  assert "to_torch" not in record.rows["torch_teacher"]
+
+
+def test_ratios_are_of_the_same_round():
+  found = {"a": [1.0, 10.0, 2.0], "b": [3.0, 30.0, 6.0]}
+  rows = timing.summaries(found, "a")
+  assert rows["b"]["ratio"] == 3
+  assert (rows["a"]["low_ms"], rows["a"]["high_ms"]) == (1500, 6000)
+
+
+def test_the_tree_is_measured_beside_one_by_one(capsys):
+  (record,) = evaluation.main(
+    ["--preset=tiny_vgg", "--batch_size=4", "--rounds=1"]
+  )
+  assert list(record.rows) == ["one by one", "tree"]
   assert "to one by one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("preset", ["tiny_vgg", "tiny_text", "tiny_audio"])
 def test_a_cold_start_is_measured(tmp_path, monkeypatch, capsys, preset):
   monkeypatch.setenv("PWL_JAX_CACHE", str(tmp_path / "programs"))
-  cold_start.main(
-    [
-      *(f"--preset={preset}", "--rounds=1", "--store=safetensors"),
-      f"--json={tmp_path / 'figures.json'}",
-    ]
+  fresh, warm = cold_start.main(
+    [f"--preset={preset}", "--rounds=1", "--store=safetensors"]
   )
-  found = json.loads((tmp_path / "figures.json").read_text())
-  assert list(found) == ["teacher", "student", "student, then all"]
+  assert list(fresh.rows) == ["import jax", "bundle"]
+  assert list(warm.rows) == ["teacher", "student", "student, then all"]
   assert "import jax" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("preset", ["tiny_vgg", "tiny_text"])
-def test_swaps_are_measured(tmp_path, monkeypatch, capsys, preset):
+def test_swaps_are_measured(monkeypatch, capsys, preset):
   monkeypatch.setattr(swap, "QUIET_SECONDS", 0.01)
-  path = tmp_path / "figures.json"
-  swap.main(
+  _, changing, faults, held = swap.main(
     [
       *(f"--preset={preset}", "--cycles=4", "--store=safetensors"),
-      *("--threads=2", f"--json={path}"),
+      "--threads=2",
     ]
   )
-  found = json.loads(path.read_text())
-  assert found["wrong"] == 0 == found["failed_requests"]
-  assert found["changing"]["all"]["requests"] > 0
-  assert len(found["held"]) == 1 + swap.PARTS
-  assert "wrong answers 0, failed requests 0" in capsys.readouterr().out
+  assert {row["number"] for row in faults.rows.values()} == {0}
+  assert changing.rows["all"]["requests"] > 0
+  assert len(held.rows) == 1 + swap.PARTS
+  assert "what went wrong" in capsys.readouterr().out
 
 
 def test_requests_that_fail_are_counted():
@@ -83,8 +119,91 @@ def test_another_bundle_than_was_named_is_refused(tmp_path):
     bundles.make_bundle("tiny_vit", tmp_path / "b", store="safetensors")
 
 
-def test_reads_are_measured(tmp_path, capsys):
-  path = tmp_path / "figures.json"
-  reads.main(["--megabytes=1", "--rounds=1", f"--json={path}"])
-  found = json.loads(path.read_text())
-  assert list(found) == ["read() and sha256", "orbax", "safetensors"]
+def test_the_harness_writes_what_it_measured(tmp_path, capsys):
+  here = tmp_path / machine.slug()
+  __main__.main(["reads", "--quick", f"--out={tmp_path}"])
+  found = json.loads((here / "reads.json").read_text())
+  assert found["runs"][0]["command"].startswith("python -m benchmarks.reads --")
+  assert found["versions"]["jax"] == jax.__version__
+  (record,) = found["runs"][0]["records"]
+  assert list(record["rows"]) == ["read() and sha256", "orbax", "safetensors"]
+  page = (here / "reads.md").read_text()
+  assert page.startswith(f"# reads on {here.name}\n")
+  assert "| safetensors | " in page and machine.hardware()["memory"] in page
+  capsys.readouterr()
+  __main__.main(["reads", "--quick", "--missing", f"--out={tmp_path}"])
+  assert capsys.readouterr().out == ""
+  assert json.loads((here / "reads.json").read_text()) == found
+  with pytest.raises(ValueError, match="unknown benchmark 'raeds'"):
+    __main__.main(["raeds"])
+
+
+def test_every_plan_is_of_commands_that_exist():
+  """Their arguments are read; nothing is measured."""
+  for name in plans.NAMES:
+    module = __import__(f"benchmarks.{name}", fromlist=["main"])
+    for quick in (False, True):
+      plan = plans.make_plan(name, quick=quick, torch=False)
+      assert plan.commands
+      for arguments in plan.commands:
+        with pytest.raises(SystemExit) as end:
+          module.main([*arguments, "--help"])
+        assert end.value.code == 0
+  assert (
+    "not asked for"
+    in plans.make_plan("train_step", quick=True, torch=False).left_out[0]
+  )
+
+
+def test_a_record_as_markdown():
+  rows = {"a": {"median_ms": 1234.5}, "b": {"ratio": 0.5}}
+  assert markdown(Record("title", rows, ["note"])).splitlines() == [
+    *("**title**", "", "| case | median ms | ratio |", "| --- | ---: | ---: |"),
+    *("| a | 1,234 |  |", "| b |  | 0.5 |", "", "- note"),
+  ]
+
+
+def test_steps_are_measured_by_units_and_by_batch(monkeypatch):
+  monkeypatch.setattr(train_step, "AUGMENT", {})
+  monkeypatch.setattr(scaling, "LAYERS", 2)
+  units = scaling.by_units((2,), width=8, batch_size=16, rounds=1)
+  assert list(units.rows) == ["2 units"]
+  assert scaling.cut_vit(2, 8).has_converter(0)
+  batch = scaling.by_batch((16,), preset="tiny_vgg", rounds=1)
+  assert batch.rows["batch 16"]["images_per_s"] > 0
+
+
+def test_virtual_devices_are_measured_in_other_processes():
+  found = scaling.by_devices((2,), preset="tiny_vgg", batch_size=4, rounds=1)
+  assert list(found.rows) == ["2 virtual"]
+  assert "nothing of the speed" in found.notes[-1]
+
+
+@pytest.fixture
+def optimised():
+  """Which operations are one, XLA's passes decide."""
+  jax.config.update("jax_disable_most_optimizations", False)
+  yield
+  jax.config.update("jax_disable_most_optimizations", True)
+
+
+def test_a_step_is_one_exchange_of_gradients(optimised):
+  record = communication.measure("tiny_vgg", 16)
+  exchange, gradients, averages = record.rows.values()
+  assert next(iter(record.rows)) == "all-reduce"
+  assert exchange["operations"] == 1
+  metrics = 4 * 7  # The loss, its five parts and the accuracy.
+  assert exchange["bytes"] == (gradients["bytes"] + averages["bytes"] + metrics)
+
+
+def test_what_crosses_devices_is_read_from_a_program():
+  text = """
+  %a = (f32[8]{0}, bf16[2,3]{1,0}, /*index=2*/f32[]) all-reduce(%x, %y, %z)
+  %b = f32[8]{0} get-tuple-element(%all-reduce.1), index=0
+  %c = u8[4]{0} all-gather-start(%x), dimensions={0}
+  %d = u8[4]{0} all-gather-done(%c)
+  """
+  assert communication.crossings(text) == [
+    communication.Crossing("all-reduce", 3, 48),
+    communication.Crossing("all-gather", 1, 4),
+  ]
