@@ -13,6 +13,7 @@ from benchmarks import (
   evaluation,
   machine,
   plans,
+  quality,
   scaling,
   swap,
   timing,
@@ -207,3 +208,40 @@ def test_what_crosses_devices_is_read_from_a_program():
     communication.Crossing("all-reduce", 3, 48),
     communication.Crossing("all-gather", 1, 4),
   ]
+
+
+def test_recipes_are_compared(tmp_path, capsys):
+  """On one teacher for each seed; what is there is not made again."""
+  given = [
+    *("--config=tests/tiny_config.py", "--recipes=paper,mixed", "--seeds=0,1"),
+    *(f"--workdir={tmp_path}", f"--json={tmp_path / 'figures.json'}"),
+    *("--", "--config.evaluation.calibration_images=16"),
+  ]
+  valid, test = quality.main(given)
+  assert "held-out" in valid.title and "test" in test.title
+  for record in (valid, test):
+    assert list(record.rows) == ["paper", "mixed"]
+    for row in record.rows.values():
+      assert row["worst"] <= min(row["student"], row["mean"])
+      assert row["worst_spread"] >= 0 <= row["dip"]
+      assert (row["below"] > 0) == (row["worst"] < row["student"])
+  teachers = [row["teacher"] for row in test.rows.values()]
+  assert teachers[0] == teachers[1]
+  digests = {
+    read_teacher(tmp_path / seed / name)
+    for seed in ("seed0", "seed1")
+    for name in ("paper", "mixed")
+  }
+  assert len(digests) == 2
+  assert "one composition for the whole batch" in capsys.readouterr().out
+
+
+def read_teacher(workdir):
+  return json.loads((workdir / "config.json").read_text())["imported.digest"]
+
+
+def test_an_unknown_recipe_is_refused(tmp_path):
+  with pytest.raises(ValueError, match="did you mean 'mixed'"):
+    quality.main(
+      ["--config=none.py", f"--workdir={tmp_path}", "--recipes=mixd"]
+    )

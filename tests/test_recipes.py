@@ -1,6 +1,7 @@
 """Recipes by name: the fields they set, and those they leave."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -68,3 +69,13 @@ def test_a_recipe_trains(tmp_path, name):
   kept = json.loads((tmp_path / "distill" / "config.json").read_text())
   for field, value in RECIPES[name].fields.items():
     assert kept[field] == value
+
+
+def test_the_documents_have_all_of_them():
+  text = pathlib.Path(__file__).parents[1] / "docs" / "training.md"
+  rows = [row for row in text.read_text().splitlines() if row[:3] == "| `"]
+  for name, recipe in RECIPES.items():
+    (row,) = (row for row in rows if row.startswith(f"| `{name}` |"))
+    for field, value in recipe.fields.items():
+      told = f"{value:g}" if isinstance(value, float) else value
+      assert f"`{field}={told}`" in row
