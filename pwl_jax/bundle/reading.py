@@ -30,7 +30,6 @@ from pwl_jax.method.checks import check_choice
 SMALL = 1 << 16  # Bytes.
 MOST_PROGRAM = 1 << 28  # Bytes; they hold no weights.
 Arrays = Mapping[str, np.ndarray]  # By leaf.
-_nothing = contextlib.nullcontext()
 NOTHING: Mapping[str, Arrays] = MappingProxyType({})
 
 if TYPE_CHECKING:
@@ -120,7 +119,11 @@ class Bundle:
       self._check_small_files(relative)
       unpacked = packing.empty(leaves)
       wanted = packing.stored_of(leaves)
-      with stores.opened(store, place, wanted) if wanted else _nothing as read:
+      with (
+        stores.opened(store, place, wanted)
+        if wanted
+        else contextlib.nullcontext()
+      ) as read:
         for name, leaf in leaves.items():
           try:
             array = packing.read_leaf(read, name, leaf, pace, unpacked)

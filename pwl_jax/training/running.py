@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 
-from pwl_jax.data.batches import epoch_order
 from pwl_jax.method.variables import merge, split
 from pwl_jax.training import distributed, parallel
 from pwl_jax.training.accuracy import make_evaluator
@@ -174,9 +172,7 @@ def first_state(
     params, batch_stats = split(variables)
     return init_state(params, batch_stats, tx, ema=recipe.ema_decay > 0)
 
-  train = data.dataset.train
-  rows = epoch_order(len(train), seed=session.seed, epoch=0)
-  examples = train.take(np.sort(rows[: recipe.batch_size]))
+  examples = data.training_examples(recipe.batch_size, seed=session.seed)
   inputs = examples.sample(recipe.batch_size).inputs
   key, _ = jax.random.split(jax.random.key(session.seed))
   shapes = jax.eval_shape(fresh, key, inputs, job.start)
