@@ -35,6 +35,7 @@ from pwl_jax.models.layers import DTYPES
 from pwl_jax.training import kinds
 from pwl_jax.training.interruption import Request
 from pwl_jax.training.job import Job
+from pwl_jax.training.large_pages import restart_with_large_pages
 from pwl_jax.training.parallel import Devices
 from pwl_jax.training.planning import check
 from pwl_jax.training.recipe import Recipe, make_tx
@@ -180,4 +181,5 @@ def peer_cases(given: argparse.Namespace):
 
 
 if __name__ == "__main__":
+  restart_with_large_pages()  # As `pwl_jax.main` does.
   main()

@@ -17,6 +17,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from pwl_jax.training import distributed
+from pwl_jax.training.large_pages import restart_with_large_pages
 
 CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Config file, such as configs/digits.py", lock_config=True
@@ -119,5 +120,6 @@ def load_config():
 
 
 if __name__ == "__main__":
+  restart_with_large_pages()
   flags.mark_flags_as_required(["config", "workdir"])
   app.run(main, flags_parser=parse_flags)

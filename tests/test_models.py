@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 
@@ -170,38 +171,23 @@ def test_bfloat16_computes_in_it_and_keeps_float32_parameters(name):
 
 
 @pytest.mark.parametrize(
-  "sides,kernel,stride,padding",
-  [((2, 2), 3, 1, 1), ((3, 2), 3, 2, 1), ((7, 6), 5, 2, 0), ((4, 1), 1, 2, 0)],
+  "sides,window", [((6, 6), 2), ((7, 5), 2), ((9, 7), 3)]
 )
-def test_small_images_convolve_as_large_ones(sides, kernel, stride, padding):
-  """On a CPU they go another way, for speed."""
-  rng = np.random.default_rng(0)
-  x = jnp.asarray(rng.normal(size=(2, *sides, 3)), jnp.float32)
-  weights = rng.normal(size=(kernel, kernel, 3, 5))
-  weights = jnp.asarray(weights, jnp.float32)
-  conv = layers.conv(
-    5, kernel, stride, padding=padding, dtype=jnp.float32, name="conv"
-  )
+def test_windows_side_by_side_pool_as_all_others(sides, window):
+  def plain(x):
+    return nn.max_pool(x, (window, window), (window, window))
 
-  def small(x, weights):
-    return conv.apply({"params": {"kernel": weights}}, x)
+  def pool(x):
+    return layers.max_pool(x, window, window)
 
-  def plain(x, weights):
-    return jax.lax.conv_general_dilated(
-      x,
-      weights,
-      (stride, stride),
-      ((padding, padding), (padding, padding)),
-      dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-  assert max(plain(x, weights).shape[1:3]) < 4
-  assert_close(small(x, weights), plain(x, weights), 1e-5)
+  x = np.random.default_rng(0).normal(size=(2, *sides, 3))
+  x = jnp.asarray(x, jnp.float32)
+  assert pool(x).tolist() == plain(x).tolist()
   found, expected = (
-    jax.grad(lambda *a, f=f: (f(*a) ** 2).sum(), argnums=(0, 1))(x, weights)
-    for f in (small, plain)
+    jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (pool, plain)
   )
-  jax.tree.map(lambda a, b: assert_close(a, b, 1e-5), found, expected)
+  assert found.tolist() == expected.tolist()
+  assert np.isnan(pool(x.at[0, 0, 0, 0].set(jnp.nan))[0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("side,size", [(7, 7), (8, 4), (7, 3), (1, 7), (5, 1)])

@@ -19,4 +19,5 @@ interruption  signals that ask for the end
 distributed   several processes as one run
 reporting     metrics to files and to the terminal
 profiling     a trace of some steps
+large_pages   of memory, for steps on a CPU
 """
