@@ -17,6 +17,12 @@ import math
 import jax
 import jax.numpy as jnp
 
+from pwl_jax.models.kernel_gradient import (
+  over_parts,
+  product,
+  with_kernel_gradient,
+)
+
 FEW = 4  # Pixels to a side.
 CACHED = 4 * 2**20  # Bytes of windows at a time; 2 to 8 MiB are as fast.
 
@@ -36,14 +42,14 @@ def convolve(
   left = jax.eval_shape(seen, x).shape[1:3]
   if size == [1, 1] or max(left) < FEW:
 
-    def product(x, kernel):
+    def multiply(x, kernel):
       return seen(x) @ kernel.reshape(-1, features)
 
-    return jax.lax.platform_dependent(x, kernel, cpu=product, default=native)
+    return jax.lax.platform_dependent(x, kernel, cpu=multiply, default=native)
   gradient = functools.partial(
     kernel_gradient, size=size, strides=strides, padding=padding
   )
-  return _with_kernel_gradient(native, gradient)(x, kernel)
+  return with_kernel_gradient(native, gradient)(x, kernel)
 
 
 def windows(x: jax.Array, *, size, strides, padding) -> jax.Array:
@@ -69,18 +75,13 @@ def kernel_gradient(
     # Of two axes: a product over three is slow for XLA.
     cotangent = cotangent.reshape(-1, features)
     products = [
-      jnp.einsum(
-        "nk,nf->kf",
-        rows.reshape(-1, seen),
-        cotangent,
-        preferred_element_type=jnp.float32,
-      )
+      product(rows.reshape(-1, seen), cotangent)
       for rows in _shifted(x, 1, size[0], strides[0])
     ]
     return total + jnp.stack(products)
 
   zeros = jnp.zeros((size[0], seen, features), jnp.float32)
-  return _over_parts(add, zeros, max(1, at_once), x, cotangent)
+  return over_parts(add, zeros, max(1, at_once), x, cotangent)
 
 
 def _shifted(x, axis: int, size: int, stride: int) -> list[jax.Array]:
@@ -90,46 +91,3 @@ def _shifted(x, axis: int, size: int, stride: int) -> list[jax.Array]:
     jax.lax.slice_in_dim(x, start, start + reach, stride, axis)
     for start in range(size)
   ]
-
-
-def _over_parts(add, total, length: int, *arrays):
-  """Folds add(total, *parts) over parts of the first axis."""
-
-  def step(i, total):
-    parts = [
-      jax.lax.dynamic_slice_in_dim(a, i * length, length) for a in arrays
-    ]
-    return add(total, *parts)
-
-  count, left = divmod(arrays[0].shape[0], length)
-  if count:
-    total = jax.lax.fori_loop(0, count, step, total)
-  return add(total, *(a[-left:] for a in arrays)) if left else total
-
-
-def _with_kernel_gradient(native, gradient):
-  """`native`, whose gradient by the kernel is `gradient` on a CPU."""
-
-  @jax.custom_vjp
-  def conv(x, kernel):
-    return native(x, kernel)
-
-  def forward(x, kernel):
-    return native(x, kernel), (x, kernel)
-
-  def backward(saved, cotangent):
-    x, kernel = saved
-    (by_x,) = jax.vjp(lambda x: native(x, kernel), x)[1](cotangent)
-
-    def own(x, cotangent):
-      return gradient(x, cotangent).reshape(kernel.shape).astype(kernel.dtype)
-
-    def default(x, cotangent):
-      return jax.vjp(lambda kernel: native(x, kernel), kernel)[1](cotangent)[0]
-
-    return by_x, jax.lax.platform_dependent(
-      x, cotangent, cpu=own, default=default
-    )
-
-  conv.defvjp(forward, backward)
-  return conv

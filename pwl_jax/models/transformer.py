@@ -15,6 +15,7 @@ from flax import linen as nn
 from pwl_jax.method.checks import check_choice, check_range
 from pwl_jax.models import layers
 from pwl_jax.models.inner import Inner, Keep
+from pwl_jax.models.kernel_gradient import dot_general
 
 NORMS = ("pre", "post")
 init = nn.initializers.truncated_normal(0.02)
@@ -100,6 +101,7 @@ class Attention(nn.Module):
         use_bias=self.qkv_bias,
         kernel_init=init,
         dtype=self.dtype,
+        dot_general=dot_general,
         name=name,
       )(x)
       return y.reshape(*y.shape[:-1], self.heads, width // self.heads)
@@ -111,7 +113,13 @@ class Attention(nn.Module):
       mask=None if mask is None else mask[:, None, None, :],
     )
     x = x.reshape(*x.shape[:-2], width)
-    return nn.Dense(width, kernel_init=init, dtype=self.dtype, name="out")(x)
+    return nn.Dense(
+      width,
+      kernel_init=init,
+      dtype=self.dtype,
+      dot_general=dot_general,
+      name="out",
+    )(x)
 
 
 class Layer(nn.Module):
@@ -148,7 +156,13 @@ class Layer(nn.Module):
     shape = self.shape
 
     def dense(width, name):
-      return nn.Dense(width, kernel_init=init, dtype=shape.dtype, name=name)
+      return nn.Dense(
+        width,
+        kernel_init=init,
+        dtype=shape.dtype,
+        dot_general=dot_general,
+        name=name,
+      )
 
     y = layers.activation(shape.activation)(dense(shape.mlp_width, "mlp_in")(x))
     return dense(x.shape[-1], "mlp_out")(y)

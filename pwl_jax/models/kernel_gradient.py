@@ -1,0 +1,87 @@
+"""Gradients of kernels, summed up over a few rows at a time on a CPU.
+
+XLA's CPU backend turns what such a gradient multiplies around in memory, and
+computes it again as it does: in a deep transformer a whole residual stream, in
+a convolution all windows of all images. Parts of it, in a loop, stay as they
+are and in the caches. Other backends keep XLA's own gradient.
+"""
+
+import jax
+import jax.numpy as jnp
+
+CACHED = 4 * 2**20  # Bytes of rows at a time.
+
+
+def dot_general(x: jax.Array, kernel: jax.Array, dimensions, **options):
+  """That of a dense layer, [..., k] by [k, f], for its `dot_general`."""
+
+  def native(x, kernel):
+    return jax.lax.dot_general(x, kernel, dimensions, **options)
+
+  return with_kernel_gradient(native, _of_rows)(x, kernel)
+
+
+def _of_rows(x: jax.Array, cotangent: jax.Array) -> jax.Array:
+  """[k, f] in float32."""
+  rows = [a.reshape(-1, a.shape[-1]) for a in (x, cotangent)]
+  row = sum(a.shape[1] * a.dtype.itemsize for a in rows)
+  zeros = jnp.zeros((x.shape[-1], cotangent.shape[-1]), jnp.float32)
+  return over_parts(
+    lambda total, *part: total + product(*part),
+    zeros,
+    max(1, CACHED // row),
+    *rows,
+  )
+
+
+def product(x: jax.Array, cotangent: jax.Array) -> jax.Array:
+  """[n, k], [n, f] -> [k, f] in float32."""
+  return jnp.einsum(
+    "nk,nf->kf", x, cotangent, preferred_element_type=jnp.float32
+  )
+
+
+def with_kernel_gradient(native, gradient):
+  """native(x, kernel), whose gradient by the kernel is another on a CPU.
+
+  gradient(x, cotangent) has the numbers of the kernel, in any shape and dtype.
+  """
+
+  @jax.custom_vjp
+  def apply(x, kernel):
+    return native(x, kernel)
+
+  def forward(x, kernel):
+    return native(x, kernel), (x, kernel)
+
+  def backward(saved, cotangent):
+    x, kernel = saved
+    (by_x,) = jax.vjp(lambda x: native(x, kernel), x)[1](cotangent)
+
+    def own(x, cotangent):
+      return gradient(x, cotangent).reshape(kernel.shape).astype(kernel.dtype)
+
+    def default(x, cotangent):
+      return jax.vjp(lambda kernel: native(x, kernel), kernel)[1](cotangent)[0]
+
+    return by_x, jax.lax.platform_dependent(
+      x, cotangent, cpu=own, default=default
+    )
+
+  apply.defvjp(forward, backward)
+  return apply
+
+
+def over_parts(add, total, length: int, *arrays):
+  """Folds add(total, *parts) over parts of the first axis."""
+
+  def step(i, total):
+    parts = [
+      jax.lax.dynamic_slice_in_dim(a, i * length, length) for a in arrays
+    ]
+    return add(total, *parts)
+
+  count, left = divmod(arrays[0].shape[0], length)
+  if count:
+    total = jax.lax.fori_loop(0, count, step, total)
+  return add(total, *(a[-left:] for a in arrays)) if left else total
