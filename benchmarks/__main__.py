@@ -24,6 +24,7 @@ from benchmarks import machine
 from benchmarks.plans import NAMES, Plan, make_plan
 from benchmarks.records import Record, markdown
 from pwl_jax.method.checks import check_choice
+from pwl_jax.training.large_pages import restart_with_large_pages
 
 
 def main(argv: list[str] | None = None):
@@ -103,4 +104,5 @@ def write(
 
 
 if __name__ == "__main__":
+  restart_with_large_pages()  # As `pwl_jax.main` does.
   main()

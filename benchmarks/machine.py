@@ -8,6 +8,8 @@ import re
 
 import jax
 
+from pwl_jax.training import large_pages
+
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers")
 
 
@@ -34,6 +36,7 @@ def hardware() -> dict[str, str]:
     "processor": _processor(),
     "cores": str(cores()),
     "memory": f"{_memory() / 2**30:.0f} GiB",
+    large_pages.VARIABLE: os.environ.get(large_pages.VARIABLE, "unset"),
     "accelerator": "none"
     if on_cpu
     else f"{len(devices)} x {devices[0].device_kind}",

@@ -105,11 +105,16 @@ def make_teacher_step(
   def step(x, labels):
     with _autocast(x, dtype):
       logits, _ = run(units, x)
-    loss = F.cross_entropy(logits.float(), labels)
+    loss = F.cross_entropy(_wide(logits), labels)
     _descend(optimizer, loss)
     return loss.detach()
 
   return step
+
+
+def _wide(x: Tensor) -> Tensor:
+  """In float32 at least."""
+  return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _autocast(x: Tensor, dtype: torch.dtype) -> torch.autocast:
