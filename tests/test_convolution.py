@@ -77,8 +77,9 @@ def test_all_forms_are_the_plain_one(name, parts, monkeypatch):
     assert_close(a, b, 1e-5)
 
 
-def test_bfloat16_sums_its_gradients_in_float32():
+def test_bfloat16_sums_its_gradients_in_float32(monkeypatch):
   """Over 2**12 pixels, where bfloat16 would stop adding ones at 256."""
+  monkeypatch.setattr(convolution, "CACHED", 1)
   x = jnp.ones((4, 32, 32, 1))
   weights = jnp.ones((3, 3, 1, 1))
   conv = layers.conv(1, 3, dtype=jnp.bfloat16, name="conv")
@@ -91,7 +92,8 @@ def test_bfloat16_sums_its_gradients_in_float32():
   assert float(found[1, 1, 0, 0]) == 4096
 
 
-def test_it_maps_and_is_differentiated_twice():
+def test_it_maps_and_is_differentiated_twice(monkeypatch):
+  monkeypatch.setattr(convolution, "CACHED", 1)
   sides, kernel, stride, padding = CASES["3x3 strided, odd"]
   x, weights = (jnp.asarray(a, jnp.float32) for a in arrays(sides, kernel))
 

@@ -46,8 +46,16 @@ def convolve(
       return seen(x) @ kernel.reshape(-1, features)
 
     return jax.lax.platform_dependent(x, kernel, cpu=multiply, default=native)
+  image = math.prod(left) * math.prod(size) * x.shape[-1] * x.dtype.itemsize
+  at_once = max(1, CACHED // image)
+  if x.shape[0] <= at_once:
+    return native(x, kernel)  # Too little to be worth more program.
   gradient = functools.partial(
-    kernel_gradient, size=size, strides=strides, padding=padding
+    kernel_gradient,
+    size=size,
+    strides=strides,
+    padding=padding,
+    at_once=at_once,
   )
   return with_kernel_gradient(native, gradient)(x, kernel)
 
@@ -62,12 +70,11 @@ def windows(x: jax.Array, *, size, strides, padding) -> jax.Array:
 
 
 def kernel_gradient(
-  x: jax.Array, cotangent: jax.Array, *, size, strides, padding
+  x: jax.Array, cotangent: jax.Array, *, size, strides, padding, at_once: int
 ) -> jax.Array:
   """[height, width * c, features] in float32, from a few images at a time."""
-  *image, features = cotangent.shape[1:]
+  features = cotangent.shape[-1]
   seen = size[1] * x.shape[-1]
-  at_once = CACHED // (math.prod(image) * size[0] * seen * x.dtype.itemsize)
 
   def add(total, x, cotangent):
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
@@ -81,7 +88,7 @@ def kernel_gradient(
     return total + jnp.stack(products)
 
   zeros = jnp.zeros((size[0], seen, features), jnp.float32)
-  return over_parts(add, zeros, max(1, at_once), x, cotangent)
+  return over_parts(add, zeros, at_once, x, cotangent)
 
 
 def _shifted(x, axis: int, size: int, stride: int) -> list[jax.Array]:

@@ -6,6 +6,8 @@ a convolution all windows of all images. Parts of it, in a loop, stay as they
 are and in the caches. Other backends keep XLA's own gradient.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -18,20 +20,18 @@ def dot_general(x: jax.Array, kernel: jax.Array, dimensions, **options):
   def native(x, kernel):
     return jax.lax.dot_general(x, kernel, dimensions, **options)
 
-  return with_kernel_gradient(native, _of_rows)(x, kernel)
+  at_once = max(1, CACHED // (sum(kernel.shape) * x.dtype.itemsize))
+  if math.prod(x.shape[:-1]) <= at_once:
+    return native(x, kernel)  # Too little to be worth more program.
 
+  def gradient(x, cotangent):
+    rows = [a.reshape(-1, a.shape[-1]) for a in (x, cotangent)]
+    zeros = jnp.zeros(kernel.shape, jnp.float32)
+    return over_parts(
+      lambda total, *part: total + product(*part), zeros, at_once, *rows
+    )
 
-def _of_rows(x: jax.Array, cotangent: jax.Array) -> jax.Array:
-  """[k, f] in float32."""
-  rows = [a.reshape(-1, a.shape[-1]) for a in (x, cotangent)]
-  row = sum(a.shape[1] * a.dtype.itemsize for a in rows)
-  zeros = jnp.zeros((x.shape[-1], cotangent.shape[-1]), jnp.float32)
-  return over_parts(
-    lambda total, *part: total + product(*part),
-    zeros,
-    max(1, CACHED // row),
-    *rows,
-  )
+  return with_kernel_gradient(native, gradient)(x, kernel)
 
 
 def product(x: jax.Array, cotangent: jax.Array) -> jax.Array:
