@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from pwl_jax.models.kernel_gradient import (
+  few,
   over_parts,
   product,
   with_kernel_gradient,
@@ -48,8 +49,8 @@ def convolve(
     return jax.lax.platform_dependent(x, kernel, cpu=multiply, default=native)
   image = math.prod(left) * math.prod(size) * x.shape[-1] * x.dtype.itemsize
   at_once = max(1, CACHED // image)
-  if x.shape[0] <= at_once:
-    return native(x, kernel)  # Too little to be worth more program.
+  if few(x.shape[0], at_once):
+    return native(x, kernel)
   gradient = functools.partial(
     kernel_gradient,
     size=size,

@@ -9,6 +9,7 @@ are and in the caches. Other backends keep XLA's own gradient.
 import math
 
 import jax
+import jax.export
 import jax.numpy as jnp
 
 CACHED = 4 * 2**20  # Bytes of rows at a time.
@@ -21,8 +22,8 @@ def dot_general(x: jax.Array, kernel: jax.Array, dimensions, **options):
     return jax.lax.dot_general(x, kernel, dimensions, **options)
 
   at_once = max(1, CACHED // (sum(kernel.shape) * x.dtype.itemsize))
-  if math.prod(x.shape[:-1]) <= at_once:
-    return native(x, kernel)  # Too little to be worth more program.
+  if few(math.prod(x.shape[:-1]), at_once):
+    return native(x, kernel)
 
   def gradient(x, cotangent):
     rows = [a.reshape(-1, a.shape[-1]) for a in (x, cotangent)]
@@ -32,6 +33,11 @@ def dot_general(x: jax.Array, kernel: jax.Array, dimensions, **options):
     )
 
   return with_kernel_gradient(native, gradient)(x, kernel)
+
+
+def few(count, at_once: int) -> bool:
+  """Too few rows to be worth more program; any batch is of one that serves."""
+  return jax.export.is_symbolic_dim(count) or count <= at_once
 
 
 def product(x: jax.Array, cotangent: jax.Array) -> jax.Array:
