@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pwl_jax.models import convolution, layers
+from pwl_jax.models import kernel_gradient, layers
 from tests.cases import assert_close
 
 # (sides, kernel, stride, padding) by the form taken on a CPU.
@@ -66,7 +66,7 @@ def test_all_forms_are_the_plain_one(name, parts, monkeypatch):
     )
   image = np.prod(expected[0].shape[1:3]) * weights[..., 0].size * 4
   at_once = {"one": IMAGES, "two and a rest": 2, "one image each": 0}[parts]
-  monkeypatch.setattr(convolution, "CACHED", int(image * at_once))
+  monkeypatch.setattr(kernel_gradient, "CACHED", int(image * at_once))
   found = with_gradients(
     own(kernel, stride, padding),
     jnp.asarray(x, jnp.float32),
@@ -79,7 +79,7 @@ def test_all_forms_are_the_plain_one(name, parts, monkeypatch):
 
 def test_bfloat16_sums_its_gradients_in_float32(monkeypatch):
   """Over 2**12 pixels, where bfloat16 would stop adding ones at 256."""
-  monkeypatch.setattr(convolution, "CACHED", 1)
+  monkeypatch.setattr(kernel_gradient, "CACHED", 1)
   x = jnp.ones((4, 32, 32, 1))
   weights = jnp.ones((3, 3, 1, 1))
   conv = layers.conv(1, 3, dtype=jnp.bfloat16, name="conv")
@@ -93,7 +93,7 @@ def test_bfloat16_sums_its_gradients_in_float32(monkeypatch):
 
 
 def test_it_maps_and_is_differentiated_twice(monkeypatch):
-  monkeypatch.setattr(convolution, "CACHED", 1)
+  monkeypatch.setattr(kernel_gradient, "CACHED", 1)
   sides, kernel, stride, padding = CASES["3x3 strided, odd"]
   x, weights = (jnp.asarray(a, jnp.float32) for a in arrays(sides, kernel))
 

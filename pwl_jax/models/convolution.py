@@ -18,14 +18,12 @@ import jax
 import jax.numpy as jnp
 
 from pwl_jax.models.kernel_gradient import (
-  few,
   over_parts,
   product,
   with_kernel_gradient,
 )
 
 FEW = 4  # Pixels to a side.
-CACHED = 4 * 2**20  # Bytes of windows at a time; 2 to 8 MiB are as fast.
 
 
 def convolve(
@@ -39,47 +37,38 @@ def convolve(
     **options,
   )
   *size, _, features = kernel.shape
-  seen = functools.partial(windows, size=size, strides=strides, padding=padding)
-  left = jax.eval_shape(seen, x).shape[1:3]
+  window = dict(size=size, strides=strides, padding=padding)
+  left = jax.eval_shape(native, x, kernel).shape[1:3]
   if size == [1, 1] or max(left) < FEW:
 
     def multiply(x, kernel):
-      return seen(x) @ kernel.reshape(-1, features)
+      return windows(x, **window) @ kernel.reshape(-1, features)
 
     return jax.lax.platform_dependent(x, kernel, cpu=multiply, default=native)
   image = math.prod(left) * math.prod(size) * x.shape[-1] * x.dtype.itemsize
-  at_once = max(1, CACHED // image)
-  if few(x.shape[0], at_once):
-    return native(x, kernel)
-  gradient = functools.partial(
-    kernel_gradient,
-    size=size,
-    strides=strides,
-    padding=padding,
-    at_once=at_once,
-  )
-  return with_kernel_gradient(native, gradient)(x, kernel)
+  return with_kernel_gradient(
+    native,
+    functools.partial(kernel_gradient, **window),
+    rows=x.shape[0],
+    bytes_of_row=image,
+  )(x, kernel)
 
 
 def windows(x: jax.Array, *, size, strides, padding) -> jax.Array:
   """[b, h, w, c] -> [b, h', w', height * width * c]: what each output sees."""
-  x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-  for axis in (2, 1):
-    shifted = _shifted(x, axis, size[axis - 1], strides[axis - 1])
-    x = jnp.concatenate(shifted, -1)
-  return x
+  x = _windows_across(x, size, strides, padding)
+  return jnp.concatenate(_shifted(x, 1, size[0], strides[0]), -1)
 
 
 def kernel_gradient(
-  x: jax.Array, cotangent: jax.Array, *, size, strides, padding, at_once: int
+  x: jax.Array, cotangent: jax.Array, at_once: int, *, size, strides, padding
 ) -> jax.Array:
   """[height, width * c, features] in float32, from a few images at a time."""
   features = cotangent.shape[-1]
   seen = size[1] * x.shape[-1]
 
   def add(total, x, cotangent):
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    x = jnp.concatenate(_shifted(x, 2, size[1], strides[1]), -1)
+    x = _windows_across(x, size, strides, padding)
     # Of two axes: a product over three is slow for XLA.
     cotangent = cotangent.reshape(-1, features)
     products = [
@@ -90,6 +79,12 @@ def kernel_gradient(
 
   zeros = jnp.zeros((size[0], seen, features), jnp.float32)
   return over_parts(add, zeros, at_once, x, cotangent)
+
+
+def _windows_across(x: jax.Array, size, strides, padding) -> jax.Array:
+  """[b, h, w, c] -> [b, padded h, w', width * c]."""
+  x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+  return jnp.concatenate(_shifted(x, 2, size[1], strides[1]), -1)
 
 
 def _shifted(x, axis: int, size: int, stride: int) -> list[jax.Array]:

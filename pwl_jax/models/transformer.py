@@ -80,6 +80,20 @@ def unit_depths(
   return depths
 
 
+def dense(
+  width: int, name: str, dtype: layers.Dtype, *, use_bias: bool = True
+) -> nn.Dense:
+  """As all of an encoder are: projections, and both of an MLP."""
+  return nn.Dense(
+    width,
+    use_bias=use_bias,
+    kernel_init=init,
+    dtype=dtype,
+    dot_general=dot_general,
+    name=name,
+  )
+
+
 class Attention(nn.Module):
   """Multi-head self-attention over [b, tokens, width].
 
@@ -96,14 +110,7 @@ class Attention(nn.Module):
     width = x.shape[-1]
 
     def project(name):
-      y = nn.Dense(
-        width,
-        use_bias=self.qkv_bias,
-        kernel_init=init,
-        dtype=self.dtype,
-        dot_general=dot_general,
-        name=name,
-      )(x)
+      y = dense(width, name, self.dtype, use_bias=self.qkv_bias)(x)
       return y.reshape(*y.shape[:-1], self.heads, width // self.heads)
 
     x = jax.nn.dot_product_attention(
@@ -113,13 +120,7 @@ class Attention(nn.Module):
       mask=None if mask is None else mask[:, None, None, :],
     )
     x = x.reshape(*x.shape[:-2], width)
-    return nn.Dense(
-      width,
-      kernel_init=init,
-      dtype=self.dtype,
-      dot_general=dot_general,
-      name="out",
-    )(x)
+    return dense(width, "out", self.dtype)(x)
 
 
 class Layer(nn.Module):
@@ -154,15 +155,6 @@ class Layer(nn.Module):
 
   def _mlp(self, x: jax.Array) -> jax.Array:
     shape = self.shape
-
-    def dense(width, name):
-      return nn.Dense(
-        width,
-        kernel_init=init,
-        dtype=shape.dtype,
-        dot_general=dot_general,
-        name=name,
-      )
-
-    y = layers.activation(shape.activation)(dense(shape.mlp_width, "mlp_in")(x))
-    return dense(x.shape[-1], "mlp_out")(y)
+    y = dense(shape.mlp_width, "mlp_in", shape.dtype)(x)
+    y = layers.activation(shape.activation)(y)
+    return dense(x.shape[-1], "mlp_out", shape.dtype)(y)
