@@ -136,8 +136,9 @@ def communication(devices: int, *, preset: str, batch_size: int) -> Record:
 
 def _compared(title: str, cases, rounds: int, *notes: str) -> Record:
   base = next(iter(cases))
-  rows = summaries(in_turns(cases, rounds=rounds), base)
-  return Record(title, rows, [explained(base, rounds), *notes])
+  rows = summaries(in_turns(cases, rounds=rounds, settled=True), base)
+  notes = [explained(base, rounds, settled=True), *notes]
+  return Record(title, rows, notes)
 
 
 if __name__ == "__main__":

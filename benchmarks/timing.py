@@ -10,13 +10,21 @@ import jax
 Seconds = dict[str, list[float]]  # Of each call, by case, round by round.
 
 
-def in_turns(cases: Mapping[str, Callable[[], Any]], *, rounds: int) -> Seconds:
-  """Seconds of each call, by case; the first call of each is not counted."""
+def in_turns(
+  cases: Mapping[str, Callable[[], Any]], *, rounds: int, settled: bool = False
+) -> Seconds:
+  """Seconds of each call, by case; the first call of each is not counted.
+
+  Settled, nor is the first of each turn: it pays for caches and pages that the
+  case before it has left, as calls behind calls of their own kind do not.
+  """
   for run in cases.values():
     jax.block_until_ready(run())
   found = {name: [] for name in cases}
   for _ in range(rounds):
     for name, run in cases.items():
+      if settled:
+        jax.block_until_ready(run())
       began = time.perf_counter()
       jax.block_until_ready(run())
       found[name].append(time.perf_counter() - began)
@@ -54,9 +62,10 @@ def quartiles(values: list[float]) -> tuple[float, float]:
   return first, third
 
 
-def explained(base: str, rounds: int) -> str:
+def explained(base: str, rounds: int, *, settled: bool = False) -> str:
   """What the columns of `summaries` are."""
+  which = ", the second of two calls a turn" if settled else ""
   return (
-    f"Cases in turns, {rounds} rounds: the median, with the first and the "
-    f"third quartile; ratio: to {base}, the median of the rounds' ratios."
+    f"Cases in turns, {rounds} rounds{which}: the median, with the first and "
+    f"the third quartile; ratio: to {base}, the median of the rounds' ratios."
   )

@@ -120,9 +120,10 @@ def main(argv: list[str] | None = None) -> list[Record]:
   parser.add_argument("--torch", action="store_true", help="and the peer's")
   given = parser.parse_args(argv)
   cases = make_cases(given)
+  taken = in_turns(cases, rounds=given.rounds, settled=True)
   found = {
     name: [s / given.steps_per_call for s in seconds]
-    for name, seconds in in_turns(cases, rounds=given.rounds).items()
+    for name, seconds in taken.items()
   }
   return tell([record_of(found, given)], given.json)
 
@@ -139,7 +140,7 @@ def record_of(found: Seconds, given: argparse.Namespace) -> Record:
     f"step of {given.preset}, batch {given.batch_size}, {given.dtype}, "
     f"{given.steps_per_call} in a call"
   )
-  notes = [explained(base, given.rounds)]
+  notes = [explained(base, given.rounds, settled=True)]
   if given.torch:
     notes.append(
       "to torch: how many times the peer's images per second. The peer's batch "

@@ -16,6 +16,16 @@ os.environ["XLA_FLAGS"] = (
 # What a user keeps stays out of it.
 os.environ["PWL_JAX_CACHE"] = os.path.abspath(".pytest_cache/executables")
 
+# Tests compile much and compute little: XLA's passes cost more than they give.
+# And many of them compile the same programs, today and tomorrow, as do the
+# processes that they start.
+os.environ |= {
+  "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+  "JAX_COMPILATION_CACHE_DIR": os.path.abspath(".pytest_cache/programs"),
+  "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+  "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
 import jax
 import pytest
 
@@ -24,16 +34,6 @@ from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.runtime import open_model
 from tests.bundle_cases import written
 from tests.cases import Case
-
-# Tests compile much and compute little: XLA's passes cost more than they give.
-jax.config.update("jax_disable_most_optimizations", True)
-# And many of them compile the same programs, today and tomorrow.
-jax.config.update(
-  "jax_compilation_cache_dir", os.path.abspath(".pytest_cache/programs")
-)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
 
 # A process may have 65,530 on Linux, a compiled program takes several, and
 # XLA crashes where there are no more.

@@ -1,5 +1,6 @@
 """That the benchmarks run; what they measure is not for tests."""
 
+import functools
 import json
 
 import jax
@@ -60,6 +61,24 @@ def test_the_peer_is_a_case_of_the_same_run(monkeypatch):
   assert list(record.rows) == ["teacher", "torch_teacher", "torch_distill"]
   assert record.rows["teacher"]["to_torch"] > 0
   assert "to_torch" not in record.rows["torch_teacher"]
+
+
+@pytest.mark.parametrize("settled,seconds", [(False, 5), (True, 1)])
+def test_settled_calls_follow_their_own_kind(monkeypatch, settled, seconds):
+  """Where a call behind one of another case takes five times as long."""
+  clock, last = 0, None
+
+  def call(name):
+    nonlocal clock, last
+    clock, last = clock + (1 if last == name else 5), name
+
+  monkeypatch.setattr(timing.time, "perf_counter", lambda: clock)
+  cases = {name: functools.partial(call, name) for name in "ab"}
+  found = timing.in_turns(cases, rounds=3, settled=settled)
+  assert found == {name: [seconds] * 3 for name in "ab"}
+  assert ("second of two" in timing.explained("a", 3, settled=settled)) == (
+    settled
+  )
 
 
 def test_ratios_are_of_the_same_round():
@@ -210,8 +229,9 @@ def test_what_crosses_devices_is_read_from_a_program():
   ]
 
 
-def test_recipes_are_compared(tmp_path, capsys):
+def test_recipes_are_compared(tmp_path, capsys, monkeypatch):
   """On one teacher for each seed; what is there is not made again."""
+  monkeypatch.setenv("XLA_FLAGS", "")  # One device.
   given = [
     *("--config=tests/tiny_config.py", "--recipes=paper,mixed", "--seeds=0,1"),
     *(f"--workdir={tmp_path}", f"--json={tmp_path / 'figures.json'}"),

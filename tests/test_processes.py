@@ -26,9 +26,6 @@ ENVIRONMENT = {
   **os.environ,
   "JAX_PLATFORMS": "cpu",
   "XLA_FLAGS": "",
-  "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-  "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "programs"),
-  "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
 }
 LONG = ("--config.stages=teacher", "--config.teacher.epochs=40")
 
