@@ -10,8 +10,9 @@ where it was ended. Behind -- come flags of pwl_jax.main.
 
 Accuracies in %, means over the seeds. Choices belong on the held-out examples;
 those of the test are to be reported. `worst` is the worst of all compositions,
-`below` how many are worse than the student, `dip` the largest step down of the
-prefix order; `before` is without calibration.
+`below` how many are worse than the student, `margin` by how much the worst that
+is half replaced is better, `dip` the largest step down of the prefix order;
+`before` is without calibration.
 """
 
 import itertools
@@ -83,7 +84,7 @@ def table(found: Mapping[str, list[Any]], split: str, title: str) -> Record:
       for quantity in each[0]
     }
     if len(each) > 1:
-      for quantity in ("student", "worst"):
+      for quantity in ("student", "worst", "margin"):
         spread = statistics.stdev(one[quantity] for one in each)
         rows[name][f"{quantity}_spread"] = spread
   notes = [f"{name}: {RECIPES[name].says}" for name in found]
@@ -100,12 +101,14 @@ def figures(results: Mapping[str, Any], split: str) -> dict[str, float]:
   }
   rungs = compositions.prefix(len(next(iter(known))))
   student, teacher = served[rungs[0]], served[rungs[-1]]
+  mixed = [served[word] for word in served if len(set(word)) > 1]
   return {
     "teacher": teacher,
     "student": student,
     "worst": min(served.values()),
     "mean": statistics.mean(served.values()),
     "below": sum(value < student for value in served.values()),
+    "margin": min(mixed) - student,
     "dip": _dip([served[word] for word in rungs]),
     "worst_before": min(before.values()),
     "mean_before": statistics.mean(before.values()),

@@ -256,6 +256,35 @@ def test_recipes_are_compared(tmp_path, capsys, monkeypatch):
   assert "one composition for the whole batch" in capsys.readouterr().out
 
 
+def test_figures_of_a_recipe():
+  def scored(top1, before=None):
+    uncalibrated = before and {"test": {"top1": before}}
+    return {"test": {"top1": top1}, "uncalibrated": uncalibrated}
+
+  known = {
+    "SS": scored(0.5),
+    "ST": scored(0.75, 0.25),
+    "TS": scored(0.625, 0.5),
+    "TT": scored(0.875),
+  }
+  found = quality.figures({"compositions": known}, "test")
+  assert found == {
+    "teacher": 87.5,
+    "student": 50,
+    "worst": 50,
+    "mean": 68.75,
+    "below": 0,
+    "margin": 12.5,
+    "dip": 0,
+    "worst_before": 25,
+    "mean_before": 53.125,
+    "dip_before": 0,
+  }
+  known["TS"] = scored(0.375)
+  found = quality.figures({"compositions": known}, "test")
+  assert (found["below"], found["margin"], found["dip"]) == (1, -12.5, 12.5)
+
+
 def read_teacher(workdir):
   return json.loads((workdir / "config.json").read_text())["imported.digest"]
 
