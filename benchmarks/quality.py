@@ -2,7 +2,7 @@
 
   python -m benchmarks.quality --recipes=paper,mixed --seeds=0,1,2
   python -m benchmarks.quality --config=configs/cifar.py:resnet,cifar10,small \
-    --workdir=runs/quality -- --config.data.data_dir=DIR
+    --workdir=runs/quality_cifar -- --config.data.data_dir=DIR
 
 Every seed has one teacher, and every recipe (pwl_jax/recipes.py) distils and
 evaluates on it. What is complete is not done again, so the same command goes on

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on Kubernetes (GKE), on TPUs or GPUs, as a JobSet.
 #
-#   NAME=cifar IMAGE=REGION-docker.pkg.dev/PROJECT/REPO/pwl_jax:1 \
+#   NAME=cifar IMAGE=REGISTRY/pwl_jax:1 \
 #     CONFIG=configs/cifar.py:resnet,cifar10 WORKDIR=/runs/cifar CLAIM=runs \
 #     TPU_TYPE=tpu-v5-lite-podslice TPU_TOPOLOGY=4x4 launch/gke.sh
 #   ... DEVICES=gpu GPU_TYPE=nvidia-h100-80gb NODES=2 DEVICES_PER_NODE=8 \
@@ -63,7 +63,7 @@ GRACE_SECONDS=${GRACE_SECONDS:-120}
 PYTHON=${PYTHON:-python}
 
 need NAME cifar
-need IMAGE REGION-docker.pkg.dev/PROJECT/REPO/pwl_jax:1
+need IMAGE REGISTRY/pwl_jax:1
 need CONFIG configs/digits.py
 need WORKDIR "$MOUNT/digits"
 need CLAIM runs

@@ -14,7 +14,10 @@ PROGRAMS = (
 )
 SCRIPTS = ("launch/", "benchmarks/", "./")
 SETTING = re.compile(r"[A-Z][A-Z_]*=")
-INLINE = re.compile(r"`((?:python -m|make|pip install|launch/)\s[^`]+)`")
+INLINE = re.compile(
+  r"`((?:[A-Z_]+=\S+\s)*"
+  r"(?:(?:python -m|make|pip install)\s|(?:launch|benchmarks)/\S+\.sh)[^`]+)`"
+)
 
 
 def documents() -> list[pathlib.Path]:

@@ -3,26 +3,59 @@
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
+from pwl_jax import models
+from pwl_jax.bundle.parts import ImageInput, SoundInput, TextInput
+from pwl_jax.data.tokens import train_tokenizer
 from pwl_jax.method.network import Network
+from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import count_parameters
+from tests.cases import Case
+from tests.test_text_bundle import write
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITHOUT_CODE = {"data.md", "method.md", "results.md", "training.md"}
+WITHOUT_CODE = {"method.md", "results.md", "training.md"}
+RUNS = {  # What stands in for finished runs, by the network in their bundles.
+  "digits": (
+    "tiny_vgg",
+    ImageInput((16, 16, 3), (0.5,) * 3, (0.3,) * 3, "exact"),
+  ),
+  "text": (
+    "tiny_text",
+    TextInput(12, train_tokenizer(["a fine film"] * 3, vocab_size=50)),
+  ),
+  "audio": ("tiny_audio", SoundInput(2000, 8000)),
+}
 
 
 def python_blocks(text: str) -> list[str]:
   return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+  """A folder with what the blocks read."""
+  folder = tmp_path_factory.mktemp("clone")
+  (folder / "tests").symlink_to(ROOT / "tests")
+  for run, (preset, input) in RUNS.items():
+    case = Case(SwapNet.create(*models.create_pair(preset)))
+    write(folder / "runs" / run / "bundle", case, input)
+  return folder
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_block_of_code_runs(path, monkeypatch, capsys):
-  monkeypatch.chdir(ROOT)
+def test_every_block_of_code_runs(path, clone, monkeypatch, capsys):
+  monkeypatch.chdir(clone)
   blocks = python_blocks(path.read_text())
   assert bool(blocks) == (path.name not in WITHOUT_CODE)
-  namespace = {"__name__": path.stem}
+  namespace = {
+    "__name__": path.stem,
+    "images": np.zeros((2, 16, 16, 3), np.uint8),
+    "samples": np.zeros(2000, np.int16),
+  }
   for block in blocks:
     exec(compile(block, str(path), "exec"), namespace)
   if path.name == "extending.md":

@@ -326,6 +326,9 @@ def run_pip(words, settings, patch):
   """What it names is there to be asked for; nothing is installed."""
   command, *given = words
   assert command == "install" and given
+  if given[0] == "-r":
+    assert (ROOT / given[1]).exists()
+    return
   for name in given:
     if name == ".":
       assert (ROOT / "pyproject.toml").exists()
@@ -355,6 +358,19 @@ def run_script(words, settings, patch):
   given = [f"--config={settings['CONFIG']}", *behind[1:]]
   folder = settings["WORKDIR"].lstrip("/")
   run_main([*given, f"--workdir={folder}"], patch)
+
+
+def run_suite(words, settings, patch):
+  """The script for GPUs prints what it would do."""
+  script, *given = words
+  done = subprocess.run(
+    ["bash", ROOT / script, "--dry-run", *given],
+    env={"PATH": os.environ["PATH"], "PYTHON": sys.executable} | settings,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  assert "benchmarks" in done.stdout
 
 
 def run_curl(words, settings, patch):
@@ -389,6 +405,7 @@ PROGRAMS = {
   "pip": run_pip,
   "curl": run_curl,
   "sbatch": run_script,
+  "bash": run_suite,
 }
 
 
@@ -399,9 +416,22 @@ def test_a_command_does_what_it_says(command, monkeypatch, capsys):
   settings, (program, *words) = documented.read(command)
   if program.startswith("launch/"):
     program, words = "sbatch", [program, *words]
+  elif program.startswith("benchmarks/"):
+    program, words = "bash", [program, *words]
   if program not in PROGRAMS:
     pytest.fail(f"{COMMANDS[command]} names a command that is not tried here")
   PROGRAMS[program](words, settings, monkeypatch)
+
+
+def test_runs_of_two_configs_have_two_workdirs():
+  """Who tries one after the other is not refused."""
+  configs = {}
+  for command in COMMANDS:
+    config = re.search(r"(?:--config=|CONFIG=)(\S+)", command)
+    workdir = re.search(r"(?:--workdir=|WORKDIR=)(\S+)", command)
+    if config and workdir:
+      configs.setdefault(workdir[1], set()).add(config[1])
+  assert all(len(known) == 1 for known in configs.values()), configs
 
 
 def test_every_field_that_is_named_as_a_flag_exists():
