@@ -18,11 +18,9 @@ from tests.test_text_bundle import write
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITHOUT_CODE = {"method.md", "results.md", "training.md"}
+PIXELS = ImageInput((16, 16, 3), (0.5,) * 3, (0.25,) * 3, "exact")
 RUNS = {  # What stands in for finished runs, by the network in their bundles.
-  "digits": (
-    "tiny_vgg",
-    ImageInput((16, 16, 3), (0.5,) * 3, (0.3,) * 3, "exact"),
-  ),
+  "digits": ("tiny_vgg", PIXELS),
   "text": (
     "tiny_text",
     TextInput(12, train_tokenizer(["a fine film"] * 3, vocab_size=50)),
@@ -53,7 +51,7 @@ def test_every_block_of_code_runs(path, clone, monkeypatch, capsys):
   assert bool(blocks) == (path.name not in WITHOUT_CODE)
   namespace = {
     "__name__": path.stem,
-    "images": np.zeros((2, 16, 16, 3), np.uint8),
+    "images": np.zeros((2, *PIXELS.image), np.uint8),
     "samples": np.zeros(2000, np.int16),
   }
   for block in blocks:
