@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from pwl_jax import models
-from pwl_jax.bundle.parts import ImageInput, SoundInput, TextInput
+from pwl_jax.bundle.parts import ImageInput, Manifest, SoundInput, TextInput
 from pwl_jax.data.tokens import train_tokenizer
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import count_parameters
+from pwl_jax.training.recipe import Recipe
 from tests.cases import Case
 from tests.test_text_bundle import write
 
@@ -68,6 +69,32 @@ def check_preset(namespace):
     units = preset.build(**size.options, num_classes=preset.num_classes)
     network = Network(units, preset.input_shape)
     assert count_parameters(network.abstract_variables()) == size.parameters
+
+
+def rows_of(path: pathlib.Path, header: str) -> list[tuple[list[str], str]]:
+  """Of the table with this header: the names in a row, and its next cell."""
+  rows = path.read_text().partition(header)[2].partition("\n\n")[0]
+  return [
+    (re.findall(r"`(\w+)`", names), told)
+    for names, told in re.findall(r"^\| (`.+?) \| (.+?) \|", rows, re.MULTILINE)
+  ]
+
+
+def test_the_sections_of_a_training_are_told_with_their_defaults():
+  rows = rows_of(ROOT / "docs" / "training.md", "| field | default |")
+  told = {}
+  for names, defaults in rows:
+    told |= zip(names, defaults.split(", "), strict=True)
+  assert list(told) == list(Recipe._fields)
+  for name, default in Recipe()._asdict().items():
+    text = told[name].strip('`"')
+    assert type(default)(text) == default, name
+
+
+def test_every_field_of_a_manifest_is_told():
+  rows = rows_of(ROOT / "docs" / "bundle_format.md", "| field | what it is |")
+  told = [name for names, _ in rows for name in names]
+  assert sorted(told) == sorted([*Manifest._fields, "format", "sha256"])
 
 
 def anchors(path: pathlib.Path) -> set[str]:
