@@ -42,8 +42,9 @@ from pwl_jax.training.trees import write_json
 EXAMPLES = 256  # To measure the batch norms of pruned networks on.
 
 
-def run(config: ConfigDict, workdir: pathlib.Path):
+def run(config: ConfigDict, workdir: pathlib.Path | str):
   """Runs the stages of a config, and shows what was reached."""
+  workdir = pathlib.Path(workdir)
   console = Console(quiet=not distributed.is_first())
   with listening() as request, contextlib.ExitStack() as stack:
     with distributed.together():  # Every mistake of a config shows in here.

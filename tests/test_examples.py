@@ -17,11 +17,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from examples import http_server, own_networks
+from examples import http_server, own_loop, own_networks
 from examples.http_bodies import MOST_PIXELS, Refused, read_examples
+from pwl_jax import models
 from pwl_jax.bundle.parts import ImageInput, SoundInput, TextInput
 from pwl_jax.bundle.verify import verify
 from pwl_jax.data.digits import load_digits
+from pwl_jax.method.variables import count_parameters
 from pwl_jax.runtime.holdings import Holdings
 from tests.bundle_cases import trained, written
 from tests.cases import assert_close
@@ -45,8 +47,20 @@ def few_digits():
 def test_networks_of_ones_own_are_trained_and_served(
   tmp_path, monkeypatch, capsys
 ):
-  monkeypatch.setattr(own_networks, "load_digits", few_digits)
-  own_networks.main([f"--out={tmp_path}", "--epochs=1"])
+  monkeypatch.setitem(models.PRESETS, "own", None)  # Gone in the end.
+  own_networks.main(tmp_path, epochs=1)
+  networks = models.create_pair("own")
+  preset = models.PRESETS["own"]
+  assert [
+    count_parameters(network.abstract_variables()) for network in networks
+  ] == [preset.teacher.parameters, preset.student.parameters]
+  assert re.search(r" s  TTT\b", capsys.readouterr().out)
+  assert verify(tmp_path / "bundle") == []
+
+
+def test_a_loop_of_ones_own_trains_and_serves(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(own_loop, "load_digits", few_digits)
+  own_loop.main([f"--out={tmp_path}", "--epochs=1"])
   printed = capsys.readouterr().out
   assert re.search(r"^teacher: [\d,]+ parameters$", printed, re.MULTILINE)
   assert len(re.findall(r"^  [ST]{3} +[\d.]+%", printed, re.MULTILINE)) == 8
