@@ -47,6 +47,10 @@ RECIPES = {
     "mixed; the cross loss counts twice as much",
     {"objective.cross_weight": 4.0},
   ),
+  "residual": Named(
+    "mixed; converters with a small network beside each linear map",
+    {"model.converter": "residual"},
+  ),
   "own_averages": Named(
     "mixed; running averages are those of the student's own pass",
     {"objective.stats_rule": "student"},

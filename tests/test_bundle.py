@@ -23,7 +23,7 @@ from tests.cases import assert_close
 CASES = {
   "tiny_resnet": ("orbax", dict()),
   "tiny_vgg": ("safetensors", dict(converter="orthogonal")),
-  "tiny_vit": ("safetensors", dict()),
+  "tiny_vit": ("safetensors", dict(converter="residual")),
   "tiny_audio": ("safetensors", dict()),
 }
 

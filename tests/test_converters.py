@@ -1,5 +1,7 @@
 """Converters: exact inverses, constraints that survive training, fits."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import optax
 import pytest
 
 from pwl_jax.method import converters
+from pwl_jax.method.affine import least_squares
 
 
 @pytest.fixture(autouse=True)
@@ -116,9 +119,7 @@ def test_least_squares_is_as_good_as_float64(rank):
   y = y + x @ RNG.normal(size=(8, 5))
   with_ones = np.concatenate([x, np.ones((500, 1))], axis=1)
   best = with_ones @ np.linalg.lstsq(with_ones, y, rcond=1e-10)[0]
-  found = converters.least_squares(
-    jnp.array(x, jnp.float32), jnp.array(y, jnp.float32)
-  )
+  found = least_squares(jnp.array(x, jnp.float32), jnp.array(y, jnp.float32))
   mine = x @ np.asarray(found["kernel"], np.float64) + np.asarray(found["bias"])
   scale = ((y - y.mean(axis=0)) ** 2).sum()
   assert ((mine - y) ** 2).sum() <= ((best - y) ** 2).sum() + 1e-6 * scale
@@ -128,7 +129,7 @@ def test_least_squares_is_as_good_as_float64(rank):
 def test_least_squares_gives_dead_channels_no_weight(constant):
   x = correlated(200, 6).astype(np.float32)
   x[:, 2] = constant
-  found = converters.least_squares(jnp.array(x), jnp.array(x[:, :3]))
+  found = least_squares(jnp.array(x), jnp.array(x[:, :3]))
   assert jnp.isfinite(found["kernel"]).all()
   np.testing.assert_allclose(found["kernel"][2], np.zeros(3), atol=1e-5)
   fitted = x @ found["kernel"] + found["bias"]
@@ -139,18 +140,14 @@ def test_least_squares_uses_channels_of_every_size():
   sizes = np.logspace(0, -8, 8)
   x = RNG.normal(size=(300, 8)) * sizes
   y = x / sizes @ RNG.normal(size=(8, 3))
-  found = converters.least_squares(
-    jnp.array(x, jnp.float32), jnp.array(y, jnp.float32)
-  )
+  found = least_squares(jnp.array(x, jnp.float32), jnp.array(y, jnp.float32))
   fitted = x @ np.asarray(found["kernel"], np.float64) + found["bias"]
   np.testing.assert_allclose(fitted, y, atol=1e-4)
 
 
 def test_least_squares_of_few_rows_goes_through_them():
   x, y = correlated(4, 8), correlated(4, 3)
-  found = converters.least_squares(
-    jnp.array(x, jnp.float32), jnp.array(y, jnp.float32)
-  )
+  found = least_squares(jnp.array(x, jnp.float32), jnp.array(y, jnp.float32))
   np.testing.assert_allclose(x @ found["kernel"] + found["bias"], y, atol=1e-3)
 
 
@@ -182,8 +179,34 @@ def test_orthogonal_fit_recovers_a_rotation_and_beats_any_other_decoder():
     assert error(fitted) <= error(other)
 
 
+def test_residual_maps_start_linear_and_learn_what_no_linear_one_can():
+  s = jnp.array(correlated(400, 4), jnp.float32)
+  t = jnp.abs(s @ RNG.normal(size=(4, 6)).astype(np.float32))
+  (linear, _), (residual, drawn) = made("linear"), made("residual")
+
+  def error(converter, variables):
+    return jnp.mean((decode(converter, variables, s) - t) ** 2)
+
+  start = residual.fit(t, s)
+  assert jax.tree.map(jnp.shape, start) == jax.tree.map(jnp.shape, drawn)
+  straight = error(linear, linear.fit(t, s))
+  np.testing.assert_allclose(error(residual, start), straight, rtol=1e-5)
+  tx = optax.adam(0.02)
+
+  @jax.jit
+  def step(variables, state):
+    gradient = jax.grad(functools.partial(error, residual))(variables)
+    updates, state = tx.update(gradient, state)
+    return optax.apply_updates(variables, updates), state
+
+  learnt, state = start, tx.init(start)
+  for _ in range(200):
+    learnt, state = step(learnt, state)
+  assert error(residual, learnt) < 0.5 * straight
+
+
 def test_converters_compute_in_the_dtype_of_the_feature():
-  for kind in ("linear", "orthogonal"):
+  for kind in ("linear", "orthogonal", "residual"):
     converter, variables = made(kind)
     t = jnp.ones((2, 6), jnp.bfloat16)
     assert encode(converter, variables, t).dtype == jnp.bfloat16

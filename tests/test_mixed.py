@@ -36,7 +36,7 @@ def one_by_one(case, variables, masks):
 
 
 @pytest.mark.parametrize("sampler", sampling.SAMPLERS)
-@pytest.mark.parametrize("converter", ["linear", "orthogonal"])
+@pytest.mark.parametrize("converter", ["linear", "orthogonal", "residual"])
 @pytest.mark.parametrize("name", TINY)
 def test_every_example_gets_its_own_composition(tiny, name, converter, sampler):
   case = tiny(name, converter)

@@ -15,7 +15,7 @@ from pwl_jax.training.accuracy import Batches
 from tests.test_scores import normalise, split_of
 
 
-@pytest.mark.parametrize("converter", ["linear", "orthogonal"])
+@pytest.mark.parametrize("converter", ["linear", "orthogonal", "residual"])
 @pytest.mark.parametrize(
   "name,devices", [("tiny_resnet", 1), ("tiny_resnet", 4), ("tiny_text", 4)]
 )

@@ -69,7 +69,7 @@ def test_the_teacher_runs_in_evaluation_mode_even_in_training(tiny):
   assert set(trained.batch_stats) == {"unit2"}
 
 
-@pytest.mark.parametrize("kind", ["linear", "orthogonal"])
+@pytest.mark.parametrize("kind", ["linear", "orthogonal", "residual"])
 def test_fitted_converters_come_closer_than_drawn_ones(tiny, kind):
   case = tiny("tiny_resnet", kind)
   fitted = case.swapnet.fit_converters(case.variables, case.x)

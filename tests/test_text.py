@@ -253,7 +253,7 @@ def test_fitted_converters_do_not_depend_on_padding(case):
   jax.tree.map(lambda a, b: assert_close(b, a, 1e-3), fitted, more)
 
 
-@pytest.mark.parametrize("kind", ["linear", "orthogonal"])
+@pytest.mark.parametrize("kind", ["linear", "orthogonal", "residual"])
 def test_a_fit_sees_no_padding(kind):
   """As if only the positions that count had been there."""
   rng = np.random.default_rng(0)

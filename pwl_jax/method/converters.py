@@ -1,13 +1,15 @@
 """Converters: the bridges between the two widths at a boundary.
 
 An encoder takes the teacher's width to the student's, a decoder takes it
-back. Both are affine maps of the last axis, the same at every position.
+back. Both are maps of the last axis, the same at every position, and affine
+but for the residual ones.
 
   linear      two free maps, the paper's converter
   identity    nothing at all; only where the widths are equal
   auto        identity where the widths are equal, else linear
   orthogonal  encode(decode(s)) = s: the encoder has orthonormal rows and the
               decoder is its transpose
+  residual    linear, with a small network beside each map
 
 Each can also be fitted in closed form to a batch of features of the two
 networks, so that compositions work before any training.
@@ -19,10 +21,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from pwl_jax.method.affine import Affine, least_squares
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.feature import Feature, paired_rows
+from pwl_jax.method.residual import ResidualConverter
 
-KINDS = ("auto", "linear", "identity", "orthogonal")
+KINDS = ("auto", "linear", "identity", "orthogonal", "residual")
 Variables = dict[str, Any]
 
 
@@ -47,6 +51,8 @@ def make_converter(
     return IdentityConverter()
   if kind == "orthogonal":
     return OrthogonalConverter(teacher_width, student_width)
+  if kind == "residual":
+    return ResidualConverter(teacher_width, student_width)
   return LinearConverter(teacher_width, student_width)
 
 
@@ -67,23 +73,6 @@ class IdentityConverter(nn.Module):
   ) -> Variables:
     del teacher_feature, student_feature
     return {}
-
-
-class Affine(nn.Module):
-  """x @ kernel + bias over the last axis, computed in the dtype of x."""
-
-  width_in: int
-  width_out: int
-
-  def setup(self):
-    init = nn.initializers.lecun_normal()
-    shape = (self.width_in, self.width_out)
-    zeros = nn.initializers.zeros
-    self.kernel = self.param("kernel", init, shape, jnp.float32)
-    self.bias = self.param("bias", zeros, shape[1:], jnp.float32)
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return x @ self.kernel.astype(x.dtype) + self.bias.astype(x.dtype)
 
 
 class LinearConverter(nn.Module):
@@ -191,25 +180,6 @@ def orthonormal(weight: jax.Array) -> jax.Array:
   """
   q, r = jnp.linalg.qr(weight.astype(jnp.float32))
   return q * jnp.where(jnp.diagonal(r) < 0, -1.0, 1.0)
-
-
-def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
-  """The kernel and bias that minimise |x @ kernel + bias - y|^2, rows as data.
-
-  Works on a QR factor of the centred rows rather than on their covariance,
-  which would square the condition number. Channels are brought to one size
-  first, so that rounding is as large in all of them; directions that are not
-  above it (dead or constant channels) get zero weight.
-  """
-  x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-  size = jnp.sqrt(jnp.mean(x**2, axis=0))
-  unit = jnp.where(size > 0, 1 / size, 0)
-  q, r = jnp.linalg.qr((x - x_mean) * unit)
-  target = jnp.matmul(q.T, y - y_mean, precision="highest")
-  kernel, *_ = jnp.linalg.lstsq(r, target, rcond=1e-5)
-  kernel = kernel * unit[:, None]
-  bias = y_mean - jnp.matmul(x_mean, kernel, precision="highest")
-  return {"kernel": kernel, "bias": bias}
 
 
 def _turn(x, center, rotation, new_center) -> jax.Array:

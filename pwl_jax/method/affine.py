@@ -1,0 +1,41 @@
+"""Affine maps of channels: as a module, and as the best one for given rows."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+
+class Affine(nn.Module):
+  """x @ kernel + bias over the last axis, computed in the dtype of x."""
+
+  width_in: int
+  width_out: int
+
+  def setup(self):
+    init = nn.initializers.lecun_normal()
+    shape = (self.width_in, self.width_out)
+    zeros = nn.initializers.zeros
+    self.kernel = self.param("kernel", init, shape, jnp.float32)
+    self.bias = self.param("bias", zeros, shape[1:], jnp.float32)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return x @ self.kernel.astype(x.dtype) + self.bias.astype(x.dtype)
+
+
+def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
+  """The kernel and bias that minimise |x @ kernel + bias - y|^2, rows as data.
+
+  Works on a QR factor of the centred rows rather than on their covariance,
+  which would square the condition number. Channels are brought to one size
+  first, so that rounding is as large in all of them; directions that are not
+  above it (dead or constant channels) get zero weight.
+  """
+  x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+  size = jnp.sqrt(jnp.mean(x**2, axis=0))
+  unit = jnp.where(size > 0, 1 / size, 0)
+  q, r = jnp.linalg.qr((x - x_mean) * unit)
+  target = jnp.matmul(q.T, y - y_mean, precision="highest")
+  kernel, *_ = jnp.linalg.lstsq(r, target, rcond=1e-5)
+  kernel = kernel * unit[:, None]
+  bias = y_mean - jnp.matmul(x_mean, kernel, precision="highest")
+  return {"kernel": kernel, "bias": bias}
