@@ -339,6 +339,8 @@ def run_pip(words, settings, patch):
     assert (ROOT / given[1]).exists()
     return
   for name in given:
+    if name == "--no-deps":
+      continue
     if name == ".":
       assert (ROOT / "pyproject.toml").exists()
       continue
