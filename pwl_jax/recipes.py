@@ -47,6 +47,10 @@ RECIPES = {
     "mixed; the cross loss counts twice as much",
     {"objective.cross_weight": 4.0},
   ),
+  "quick": Named(
+    "mixed; converters learn as fast as the student",
+    {"distill.converter_rate": 1.0},
+  ),
   "residual": Named(
     "mixed; converters with a small network beside each linear map",
     {"model.converter": "residual"},

@@ -46,6 +46,20 @@ def test_every_example_gets_its_own_composition(tiny, name, converter, sampler):
   assert_close(found, one_by_one(case, case.variables, masks), 1e-5)
 
 
+@pytest.mark.parametrize("name", ["tiny_resnet", "tiny_text"])
+def test_a_pass_of_the_teacher_spares_its_first_unit(tiny, name):
+  case = tiny(name)
+  masks, counts = draw(case, "paper")
+  whole = case.variables["teacher"]
+  nowhere = jax.tree.map(lambda leaf: leaf * jnp.nan, whole["unit0"])
+  without = {**case.variables, "teacher": {**whole, "unit0": nowhere}}
+  teacher = case.swapnet.teacher.apply(whole, case.x)
+  args = case.swapnet, without, case.x, masks, counts
+  found = mixed_pass(*args, teacher=teacher).logits
+  assert_close(found, one_by_one(case, case.variables, masks), 1e-5)
+  assert jnp.isnan(mixed_pass(*args).logits).any()
+
+
 def test_gradients_are_those_of_the_compositions(tiny):
   case = tiny("tiny_vit")
   rows = jnp.array([[True, False, True], [False, True, False]])

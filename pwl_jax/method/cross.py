@@ -23,8 +23,12 @@ def random_pass(
   train: bool,
   sampler: str | Sampler,
   composition: str | None = None,
+  teacher: Pass | None = None,
 ) -> Pass:
-  """One pass over the batch; `key` draws the compositions, if not given."""
+  """One pass over the batch; `key` draws the compositions, if not given.
+
+  The teacher's own pass spares a part of it.
+  """
   mask_key, key = (None, None) if key is None else jax.random.split(key)
   if composition is not None:
     return swapnet.compose(variables, x, composition, train=train, key=key)
@@ -44,6 +48,7 @@ def random_pass(
     sampler.teacher_counts(*shape),
     train=train,
     key=key,
+    teacher=teacher,
   )
 
 

@@ -26,12 +26,14 @@ def mixed_pass(
   *,
   train: bool = False,
   key: jax.Array | None = None,
+  teacher: Pass | None = None,
 ) -> Pass:
   """Runs example j by the composition masks[j], [b, N]; True = teacher.
 
   Column i of `masks` must hold `teacher_counts[i]` trues; a sampler states
   its own. In evaluation mode an example's logits are those of its composition
   run alone. Features are not kept: half of each belongs to either network.
+  A pass of the teacher over the same x spares its first unit.
   """
   x, masks = jnp.asarray(x), jnp.asarray(masks)
   swapnet.teacher.check_input(x)
@@ -49,6 +51,9 @@ def mixed_pass(
       (STUDENT, student_pool, order[count:]),
     ):
       if not rows.size:  # Batch statistics of no examples would be NaN.
+        continue
+      if i == 0 and letter == TEACHER and teacher is not None:
+        outputs[letter] = _take(teacher.features[0], rows)
         continue
       outputs[letter], stats = swapnet.run_unit(
         variables, i, letter, _take(pool, position[rows]), train=train, key=key

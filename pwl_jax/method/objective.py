@@ -164,6 +164,7 @@ def _cross_passes(
       train=train,
       sampler=options.sampler,
       composition=options.composition,
+      teacher=teacher,
     )
   ]
 
