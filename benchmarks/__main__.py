@@ -4,27 +4,26 @@
   python -m benchmarks train_step --out=benchmarks/results
   python -m benchmarks --quick --out=/tmp/results
 
-Writes OUT/MACHINE/NAME.json and NAME.md after each command, so that --missing
-goes on where an earlier call was ended. The steps of the PyTorch peer are cases
-where torch is installed.
+Each is a command and a process of its own, so that settings and leftovers of
+one are nothing to the others. Writes OUT/MACHINE/NAME.json and NAME.md after
+each, so that --missing goes on where an earlier call was ended. The steps of
+the PyTorch peer are cases where torch is installed.
 """
 
 import argparse
 import dataclasses
-import gc
-import importlib
 import json
 import os
 import pathlib
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
-
-import jax
 
 from benchmarks import machine
 from benchmarks.plans import NAMES, Plan, make_plan
 from benchmarks.records import Record, markdown
 from pwl_jax.method.checks import check_choice
-from pwl_jax.training.large_pages import restart_with_large_pages
 
 
 def main(argv: list[str] | None = None):
@@ -54,7 +53,6 @@ def main(argv: list[str] | None = None):
 
 def run(name: str, plan: Plan, folder: pathlib.Path, *, missing: bool):
   """Every command of the plan, or those that the file does not have."""
-  module = importlib.import_module(f"benchmarks.{name}")
   path = folder / f"{name}.json"
   there = read(path) if missing and path.exists() else {}
   commands = {
@@ -65,10 +63,18 @@ def run(name: str, plan: Plan, folder: pathlib.Path, *, missing: bool):
   for command, arguments in commands.items():
     if command not in found:
       print(f"\n$ {command}", flush=True)
-      found[command] = module.main(arguments)
-      jax.clear_caches()
-      gc.collect()
+      found[command] = measured(name, arguments)
     write(path, name, found, plan.left_out)
+
+
+def measured(name: str, arguments: Sequence[str]) -> list[Record]:
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / "figures.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    done = subprocess.run([*command, f"--json={path}"], check=False)
+    if done.returncode:
+      sys.exit(done.returncode)
+    return [Record(**record) for record in json.loads(path.read_text())]
 
 
 def read(path: pathlib.Path) -> dict[str, list[Record]]:
@@ -104,5 +110,4 @@ def write(
 
 
 if __name__ == "__main__":
-  restart_with_large_pages()  # As `pwl_jax.main` does.
   main()

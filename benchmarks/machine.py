@@ -36,11 +36,16 @@ def hardware() -> dict[str, str]:
     "processor": _processor(),
     "cores": str(cores()),
     "memory": f"{_memory() / 2**30:.0f} GiB",
-    large_pages.VARIABLE: os.environ.get(large_pages.VARIABLE, "unset"),
     "accelerator": "none"
     if on_cpu
     else f"{len(devices)} x {devices[0].device_kind}",
   }
+
+
+def pages() -> str:
+  """Which pages of memory this process asks for, as a setting."""
+  name = large_pages.VARIABLE
+  return f"{name}={os.environ.get(name, '')}"
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import virtual
+from benchmarks import machine, virtual
 from benchmarks.records import Record, parser_of, tell
 from benchmarks.timing import explained, in_turns, summaries
 from benchmarks.train_step import make_jobs, repeated, session_of
@@ -25,6 +25,7 @@ from pwl_jax import models
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.models.vit import vit
+from pwl_jax.training.large_pages import restart_with_large_pages
 
 LAYERS = 12
 CUTS = (2, 3, 4, 6, 12)
@@ -137,9 +138,10 @@ def communication(devices: int, *, preset: str, batch_size: int) -> Record:
 def _compared(title: str, cases, rounds: int, *notes: str) -> Record:
   base = next(iter(cases))
   rows = summaries(in_turns(cases, rounds=rounds, settled=True), base)
-  notes = [explained(base, rounds, settled=True), *notes]
+  notes = [explained(base, rounds, settled=True), machine.pages(), *notes]
   return Record(title, rows, notes)
 
 
 if __name__ == "__main__":
+  restart_with_large_pages()  # As `pwl_jax.main` does.
   main()

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
+from benchmarks import machine
 from benchmarks.noise import dataset_of
 from benchmarks.records import Record, parser_of, tell
 from benchmarks.timing import (
@@ -140,7 +141,7 @@ def record_of(found: Seconds, given: argparse.Namespace) -> Record:
     f"step of {given.preset}, batch {given.batch_size}, {given.dtype}, "
     f"{given.steps_per_call} in a call"
   )
-  notes = [explained(base, given.rounds, settled=True)]
+  notes = [explained(base, given.rounds, settled=True), machine.pages()]
   if given.torch:
     notes.append(
       "to torch: how many times the peer's images per second. The peer's batch "

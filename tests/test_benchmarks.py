@@ -156,6 +156,8 @@ def test_the_harness_writes_what_it_measured(tmp_path, capsys):
   assert json.loads((here / "reads.json").read_text()) == found
   with pytest.raises(ValueError, match="unknown benchmark 'raeds'"):
     __main__.main(["raeds"])
+  with pytest.raises(SystemExit, match="2"):  # That of the command.
+    __main__.measured("reads", ["--megabits=1"])
 
 
 def test_every_plan_is_of_commands_that_exist():
