@@ -15,13 +15,11 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 
 from benchmarks import machine
 from benchmarks.plans import NAMES, Plan, make_plan
+from benchmarks.processes import measured
 from benchmarks.records import Record, markdown
 from pwl_jax.method.checks import check_choice
 
@@ -65,16 +63,6 @@ def run(name: str, plan: Plan, folder: pathlib.Path, *, missing: bool):
       print(f"\n$ {command}", flush=True)
       found[command] = measured(name, arguments)
     write(path, name, found, plan.left_out)
-
-
-def measured(name: str, arguments: Sequence[str]) -> list[Record]:
-  with tempfile.TemporaryDirectory() as folder:
-    path = pathlib.Path(folder) / "figures.json"
-    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    done = subprocess.run([*command, f"--json={path}"], check=False)
-    if done.returncode:
-      sys.exit(done.returncode)
-    return [Record(**record) for record in json.loads(path.read_text())]
 
 
 def read(path: pathlib.Path) -> dict[str, list[Record]]:

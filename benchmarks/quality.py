@@ -18,11 +18,11 @@ is half replaced is better, `dip` the largest step down of the prefix order;
 import itertools
 import pathlib
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import processes
 from benchmarks.records import Record, parser_of, tell
 from pwl_jax.evaluation.examine import SPLITS
 from pwl_jax.method import composition as compositions
@@ -68,11 +68,9 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
 
 
 def run(command: Sequence[str], workdir: pathlib.Path, stages: str):
-  """One run of the pipeline; its own exit status ends this one, too."""
+  """One run of the pipeline."""
   flags = [f"--workdir={workdir}", f"--config.stages={stages}"]
-  status = subprocess.run([*command, *flags], check=False).returncode
-  if status:
-    sys.exit(status)
+  processes.run([*command, *flags])
 
 
 def table(found: Mapping[str, list[Any]], split: str, title: str) -> Record:

@@ -11,13 +11,10 @@ bytes    what the devices tell each other in a step, read from the program
 
 import contextlib
 import functools
-import json
-import pathlib
 import subprocess
-import sys
-import tempfile
 
 from benchmarks import machine, virtual
+from benchmarks.processes import measured
 from benchmarks.records import Record, parser_of, tell
 from benchmarks.timing import explained, in_turns, summaries
 from benchmarks.train_step import make_jobs, repeated, session_of
@@ -120,19 +117,13 @@ def by_devices(devices, *, preset: str, batch_size: int, rounds: int) -> Record:
 def communication(devices: int, *, preset: str, batch_size: int) -> Record:
   """Of a process of its own, since this one may have a single device."""
   given = [f"--preset={preset}", f"--batch_size={batch_size}"]
-  with tempfile.TemporaryDirectory() as temporary:
-    path = pathlib.Path(temporary) / "record.json"
-    subprocess.run(
-      [
-        *(sys.executable, "-m", "benchmarks.communication"),
-        *(*given, f"--json={path}"),
-      ],
-      env=virtual.environment(devices),
-      check=True,
-      stdout=subprocess.DEVNULL,
-    )
-    (record,) = json.loads(path.read_text())
-  return Record(**record)
+  (record,) = measured(
+    "communication",
+    given,
+    env=virtual.environment(devices),
+    stdout=subprocess.DEVNULL,
+  )
+  return record
 
 
 def _compared(title: str, cases, rounds: int, *notes: str) -> Record:

@@ -8,7 +8,6 @@ which has the exit code 75.
 """
 
 import os
-import pathlib
 import sys
 import traceback
 
@@ -61,7 +60,7 @@ def main(argv: list[str]):
       num_processes=PROCESSES.value,
       process_id=PROCESS.value,
     )
-    stages.run(config, pathlib.Path(WORKDIR.value))
+    stages.run(config, WORKDIR.value)
   except Interrupted as error:
     print(f"stopped by {error}; the same command continues", file=sys.stderr)
     sys.exit(EXIT_CODE)

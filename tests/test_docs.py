@@ -20,14 +20,6 @@ ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITHOUT_CODE = {"method.md", "results.md", "training.md"}
 PIXELS = ImageInput((16, 16, 3), (0.5,) * 3, (0.25,) * 3, "exact")
-RUNS = {  # What stands in for finished runs, by the network in their bundles.
-  "digits": ("tiny_vgg", PIXELS),
-  "text": (
-    "tiny_text",
-    TextInput(12, train_tokenizer(["a fine film"] * 3, vocab_size=50)),
-  ),
-  "audio": ("tiny_audio", SoundInput(2000, 8000)),
-}
 
 
 def python_blocks(text: str) -> list[str]:
@@ -39,7 +31,12 @@ def clone(tmp_path_factory):
   """A folder with what the blocks read."""
   folder = tmp_path_factory.mktemp("clone")
   (folder / "tests").symlink_to(ROOT / "tests")
-  for run, (preset, input) in RUNS.items():
+  tokenizer = train_tokenizer(["a fine film"] * 3, vocab_size=50)
+  for run, preset, input in (
+    ("digits", "tiny_vgg", PIXELS),
+    ("text", "tiny_text", TextInput(12, tokenizer)),
+    ("audio", "tiny_audio", SoundInput(2000, 8000)),
+  ):
     case = Case(SwapNet.create(*models.create_pair(preset)))
     write(folder / "runs" / run / "bundle", case, input)
   return folder

@@ -1,8 +1,14 @@
-"""Affine maps of channels: as a module, and as the best one for given rows."""
+"""Affine maps of channels: as a module, and as the best one for given rows.
+
+`TwoMaps` is what converters have in common whose ways there and back are
+modules of their own.
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+from pwl_jax.method.feature import Feature, paired_rows
 
 
 class Affine(nn.Module):
@@ -20,6 +26,34 @@ class Affine(nn.Module):
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return x @ self.kernel.astype(x.dtype) + self.bias.astype(x.dtype)
+
+
+class TwoMaps(nn.Module):
+  """A converter of an `encoder` and a `decoder`, which `setup` makes."""
+
+  teacher_width: int
+  student_width: int
+
+  def encode(self, teacher_feature: jax.Array) -> jax.Array:
+    return self.encoder(teacher_feature)  # [..., student_width]
+
+  def decode(self, student_feature: jax.Array) -> jax.Array:
+    return self.decoder(student_feature)  # [..., teacher_width]
+
+  def __call__(self, teacher_feature: jax.Array) -> jax.Array:
+    """The round trip; `init` walks it, so both maps get their parameters."""
+    return self.decode(self.encode(teacher_feature))
+
+
+def best_maps(
+  teacher_feature: Feature, student_feature: Feature
+) -> dict[str, dict[str, jax.Array]]:
+  """Each map on its own minimises the squared error of its direction."""
+  teacher, student = paired_rows(teacher_feature, student_feature)
+  return {
+    "encoder": least_squares(teacher, student),
+    "decoder": least_squares(student, teacher),
+  }
 
 
 def least_squares(x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from pwl_jax.method.affine import Affine, least_squares
+from pwl_jax.method.affine import Affine, TwoMaps, best_maps
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.feature import Feature, paired_rows
 from pwl_jax.method.residual import ResidualConverter
@@ -75,37 +75,17 @@ class IdentityConverter(nn.Module):
     return {}
 
 
-class LinearConverter(nn.Module):
+class LinearConverter(TwoMaps):
   """Two free affine maps."""
-
-  teacher_width: int
-  student_width: int
 
   def setup(self):
     self.encoder = Affine(self.teacher_width, self.student_width)
     self.decoder = Affine(self.student_width, self.teacher_width)
 
-  def encode(self, teacher_feature: jax.Array) -> jax.Array:
-    return self.encoder(teacher_feature)  # [..., student_width]
-
-  def decode(self, student_feature: jax.Array) -> jax.Array:
-    return self.decoder(student_feature)  # [..., teacher_width]
-
-  def __call__(self, teacher_feature: jax.Array) -> jax.Array:
-    """The round trip; `init` walks it, so both maps get their parameters."""
-    return self.decode(self.encode(teacher_feature))
-
   def fit(
     self, teacher_feature: Feature, student_feature: Feature
   ) -> Variables:
-    """Each map on its own minimises the squared error of its direction."""
-    teacher, student = paired_rows(teacher_feature, student_feature)
-    return {
-      "params": {
-        "encoder": least_squares(teacher, student),
-        "decoder": least_squares(student, teacher),
-      }
-    }
+    return {"params": best_maps(teacher_feature, student_feature)}
 
 
 class OrthogonalConverter(nn.Module):
