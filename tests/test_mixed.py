@@ -31,8 +31,10 @@ def train(case, masks, counts):
 def one_by_one(case, variables, masks):
   """Each example's logits by its own composition, from whole-batch runs."""
   words = [composition.from_bits(row) for row in np.asarray(masks)]
-  whole = {word: case.logits(variables, case.x, word) for word in set(words)}
-  return jnp.stack([whole[word][i] for i, word in enumerate(words)])
+  distinct = sorted(set(words))
+  whole = jnp.stack([case.logits(variables, case.x, word) for word in distinct])
+  which = jnp.array([distinct.index(word) for word in words])
+  return whole[which, jnp.arange(len(words))]
 
 
 @pytest.mark.parametrize("sampler", sampling.SAMPLERS)
@@ -46,18 +48,33 @@ def test_every_example_gets_its_own_composition(tiny, name, converter, sampler):
   assert_close(found, one_by_one(case, case.variables, masks), 1e-5)
 
 
+@pytest.mark.parametrize("sampler", ["paper", "prefix"])
 @pytest.mark.parametrize("name", ["tiny_resnet", "tiny_text"])
-def test_a_pass_of_the_teacher_spares_its_first_unit(tiny, name):
+def test_a_pass_of_the_teacher_spares_what_it_has_run(tiny, name, sampler):
+  """Without the leading counts the first unit, with them what they say."""
   case = tiny(name)
-  masks, counts = draw(case, "paper")
+  case.x = jnp.concatenate([case.x] * 8)
+  masks, counts = draw(case, sampler)
+  size = len(case.x), case.swapnet.num_units
+  leading = sampling.get_sampler(sampler).leading_counts(*size)
   whole = case.variables["teacher"]
-  nowhere = jax.tree.map(lambda leaf: leaf * jnp.nan, whole["unit0"])
-  without = {**case.variables, "teacher": {**whole, "unit0": nowhere}}
-  teacher = case.swapnet.teacher.apply(whole, case.x)
-  args = case.swapnet, without, case.x, masks, counts
-  found = mixed_pass(*args, teacher=teacher).logits
-  assert_close(found, one_by_one(case, case.variables, masks), 1e-5)
-  assert jnp.isnan(mixed_pass(*args).logits).any()
+  teacher = jax.jit(case.swapnet.teacher.apply)(whole, case.x)
+
+  @functools.partial(jax.jit, static_argnums=0, static_argnames="leading")
+  def run(absent, teacher=None, leading=()):
+    """Without the numbers of a unit, so that what runs it is NaN."""
+    nan = jax.tree.map(lambda leaf: leaf * jnp.nan, whole[absent])
+    variables = case.variables | {"teacher": whole | {absent: nan}}
+    args = case.swapnet, variables, case.x, masks, counts
+    return mixed_pass(*args, teacher=teacher, leading_counts=leading).logits
+
+  expected = one_by_one(case, case.variables, masks)
+  assert_close(run("unit0", teacher), expected, 1e-5)
+  assert jnp.isnan(run("unit0")).any()
+  assert_close(run("unit0", teacher, leading=leading), expected, 1e-5)
+  ran = jnp.isnan(run("unit1", teacher, leading=leading)).any(axis=1).sum()
+  assert ran % 8 == 0 and 0 <= ran - (counts[1] - leading[1]) < 8
+  assert ran < counts[1]
 
 
 def test_gradients_are_those_of_the_compositions(tiny):
@@ -136,8 +153,9 @@ def test_masks_that_do_not_fit_are_refused(tiny):
   case = tiny("tiny_resnet")
   masks, counts = draw(case, "paper")
 
-  def run(masks, counts):
-    mixed_pass(case.swapnet, case.variables, case.x, masks, counts)
+  def run(masks, counts, leading=()):
+    args = case.swapnet, case.variables, case.x, masks, counts
+    mixed_pass(*args, leading_counts=leading)
 
   with pytest.raises(ValueError, match=r"masks of shape \(8, 2\)"):
     run(masks[:, :2], counts)
@@ -145,6 +163,8 @@ def test_masks_that_do_not_fit_are_refused(tiny):
     run(masks[:6], counts)
   with pytest.raises(ValueError, match="teacher counts say"):
     run(masks.at[0, 0].set(~masks[0, 0]), counts)
+  with pytest.raises(ValueError, match="leading counts say"):
+    run(masks, counts, (4, 4, 0))
   with pytest.raises(ValueError, match="even number"):
     draw_odd = sampling.get_sampler("paper").masks
     draw_odd(jax.random.key(0), 7, 3)

@@ -56,12 +56,15 @@ def test_every_draw_has_the_stated_counts_and_no_pure_network(
 ):
   sampler = sampling.get_sampler(name)
   counts = sampler.teacher_counts(batch, num_units)
+  leading = sampler.leading_counts(batch, num_units)
   draw = jax.jit(lambda key: sampler.masks(key, batch, num_units))
   for seed in range(20):
     masks = np.asarray(draw(jax.random.key(seed)))
     assert masks.shape == (batch, num_units) and masks.dtype == bool
     assert tuple(masks.sum(axis=0)) == counts
     assert not masks.all(axis=1).any() and masks.any(axis=1).all()
+    led = np.cumprod(masks, axis=1).sum(axis=0)
+    assert set(led - leading) <= {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +88,30 @@ def test_distribution(name, distribution, num_units):
     assert abs(found[word] / DRAWS - probability) < 5 * deviation + 1e-9
 
 
+@pytest.mark.parametrize("batch", [2, 6])
+def test_each_example_has_the_distribution_however_even_the_batch(batch):
+  """Over keys, as the examples of a batch share it out among them."""
+  sampler = sampling.get_sampler("paper")
+  keys = jax.random.split(jax.random.key(5), DRAWS)
+  masks = jax.vmap(lambda key: sampler.masks(key, batch, 3))(keys)
+  for j in range(batch):
+    found = collections.Counter(words(masks[:, j]))
+    for word, probability in paper_distribution(3).items():
+      deviation = np.sqrt(probability * (1 - probability) / DRAWS)
+      assert abs(found[word] / DRAWS - probability) < 5 * deviation
+
+
+def test_a_batch_is_shared_out_evenly():
+  """Where shares are whole numbers, every batch has exactly these."""
+  for seed in range(5):
+    masks = sampling.get_sampler("switch").masks(jax.random.key(seed), 24, 5)
+    switched = np.asarray(masks[:, 1:] != masks[:, :-1])
+    np.testing.assert_array_equal(switched.sum(axis=0), [6, 6, 6, 6])
+
+
 def test_uniform_holds_for_more_units_than_an_integer_has_bits():
-  masks = np.asarray(sampling.draw_uniform(jax.random.key(0), 2000, 40))
+  uniform = sampling.get_sampler("uniform")
+  masks = np.asarray(uniform.masks(jax.random.key(0), 2000, 40))
   assert abs(masks.mean() - 0.5) < 0.01
   # Neighbours are independent: one uniform composition is 40 coins.
   assert abs((masks[:, 1:] == masks[:, :-1]).mean() - 0.5) < 0.01

@@ -49,6 +49,7 @@ def random_pass(
     train=train,
     key=key,
     teacher=teacher,
+    leading_counts=sampler.leading_counts(*shape),
   )
 
 

@@ -73,8 +73,11 @@ def feature_loss(
   encoded: Feature,
   decoded: Feature,
 ) -> jax.Array:
-  """d(s_i, enc_i(t_i)) + d(t_i, dec_i(s_i)) at one boundary -> [b]."""
-  return distance(student, encoded) + distance(teacher, decoded)
+  """d(s_i, enc_i(t_i)) + d(dec_i(s_i), t_i) at one boundary -> [b].
+
+  In this order, as XLA then computes it once where no converter is between.
+  """
+  return distance(student, encoded) + distance(decoded, teacher)
 
 
 def reconstruction_loss(

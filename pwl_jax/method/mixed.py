@@ -6,15 +6,20 @@ which ones is data, so one compile serves all compositions, and a step costs
 what one composition costs on average.
 """
 
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pwl_jax.method.composition import STUDENT, TEACHER
 from pwl_jax.method.feature import Feature
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.swapnet import SwapNet
+
+ROWS = 8  # A convolution of 29 images took XLA six times as long as one of 32.
 
 
 def mixed_pass(
@@ -27,43 +32,64 @@ def mixed_pass(
   train: bool = False,
   key: jax.Array | None = None,
   teacher: Pass | None = None,
+  leading_counts: Sequence[int] = (),
 ) -> Pass:
   """Runs example j by the composition masks[j], [b, N]; True = teacher.
 
   Column i of `masks` must hold `teacher_counts[i]` trues; a sampler states
   its own. In evaluation mode an example's logits are those of its composition
   run alone. Features are not kept: half of each belongs to either network.
-  A pass of the teacher over the same x spares its first unit.
+
+  A pass of the teacher over the same x spares unit i of `leading_counts[i]`
+  examples, of the first unit's of all: at least so many examples run the
+  teacher's units alone up to there.
   """
   x, masks = jnp.asarray(x), jnp.asarray(masks)
   swapnet.teacher.check_input(x)
-  check_masks(swapnet, x, masks, teacher_counts)
-  batch, num_units = masks.shape
+  leading_counts = leading_counts or teacher_counts[:1]
+  check_masks(swapnet, x, masks, teacher_counts, leading_counts)
+  known = () if teacher is None else (*teacher.features, teacher.logits)
   # Both widths of every example's feature, and where example j stands in them.
   teacher_pool = student_pool = x
-  position = jnp.arange(batch)
+  position = jnp.arange(len(x))
   batch_stats = {}
-  for i, count in enumerate(teacher_counts):
-    order = jnp.argsort(~masks[:, i], stable=True)  # the teacher's come first
-    outputs = {}
+  counts = itertools.zip_longest(teacher_counts, leading_counts, fillvalue=0)
+  for i, (count, least) in enumerate(counts):
+    spared = _spared(count, least) if known else 0
+    order = _teachers_first(masks, i)
+    halves = {TEACHER: [], STUDENT: []}
+    if spared:
+      halves[TEACHER].append(_take(known[i], order[:spared]))
     for letter, pool, rows in (
-      (TEACHER, teacher_pool, order[:count]),
+      (TEACHER, teacher_pool, order[spared:count]),
       (STUDENT, student_pool, order[count:]),
     ):
       if not rows.size:  # Batch statistics of no examples would be NaN.
         continue
-      if i == 0 and letter == TEACHER and teacher is not None:
-        outputs[letter] = _take(teacher.features[0], rows)
-        continue
-      outputs[letter], stats = swapnet.run_unit(
+      output, stats = swapnet.run_unit(
         variables, i, letter, _take(pool, position[rows]), train=train, key=key
       )
+      halves[letter].append(output)
       batch_stats.update(stats)
+    outputs = {of: _joined(parts) for of, parts in halves.items() if parts}
     position = jnp.argsort(order)
-    if i < num_units - 1:
+    if i < swapnet.num_units - 1:
       teacher_pool, student_pool = _both_widths(swapnet, variables, i, outputs)
   logits = _take(_joined(outputs.values()), position)
   return Pass(logits, (), batch_stats)
+
+
+def _spared(count: int, least: int) -> int:
+  """How many need not run, where those that run come in eights."""
+  return max(0, count - math.ceil((count - least) / ROWS) * ROWS)
+
+
+def _teachers_first(masks: jax.Array, i: int) -> jax.Array:
+  """Those that only the teacher ran up to unit i, its others, the rest."""
+  led = masks[:, : i + 1].all(axis=1)
+  return jnp.argsort(
+    led.astype(int) + masks[:, i], stable=True, descending=True
+  )
 
 
 def _take(pool: Feature, rows: jax.Array) -> Feature:
@@ -91,7 +117,7 @@ def _both_widths(swapnet, variables, i, outputs):
   return _joined(teacher_pool), _joined(student_pool)
 
 
-def check_masks(swapnet, x, masks, teacher_counts):
+def check_masks(swapnet, x, masks, teacher_counts, leading_counts=()):
   """Raises where masks and counts do not belong together.
 
   Shapes are always seen, values not while they are traced: counts that do not
@@ -107,10 +133,18 @@ def check_masks(swapnet, x, masks, teacher_counts):
     )
   if isinstance(masks, jax.core.Tracer):
     return
-  found = tuple(jax.device_get(masks).sum(axis=0).tolist())
+  masks = np.asarray(masks)
+  found = tuple(masks.sum(axis=0).tolist())
   if found != tuple(teacher_counts):
     raise ValueError(
       f"the masks put {found} examples on the teacher at each unit, but the "
       f"teacher counts say {tuple(teacher_counts)}; take both from the same "
+      "sampler"
+    )
+  led = tuple(np.cumprod(masks, axis=1).sum(axis=0).tolist())
+  if any(np.greater(leading_counts, led[: len(leading_counts)])):
+    raise ValueError(
+      f"{led} examples run the teacher alone up to each unit, but the leading "
+      f"counts say at least {tuple(leading_counts)}; take both from the same "
       "sampler"
     )

@@ -12,25 +12,35 @@ they hold for every key; that is what keeps shapes static and compiles one.
               so every switch gets its quota of the batch, in random order
 
 No sampler ever draws the pure student or the pure teacher: the objective runs
-those two anyway.
+those two anyway. Samplers share the batch out as evenly as whole numbers let
+them, so they also know how many examples, at least, begin with the teacher's
+units: their features are in the teacher's own pass.
 """
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pwl_jax.method import composition
 from pwl_jax.method.checks import check_choice
 
 
 class Sampler(NamedTuple):
-  """How to draw masks, and what every draw has in common."""
+  """How to draw masks, and what every draw has in common.
+
+  leading_counts(b, N) says for how many examples, at least, all units up to
+  each one are the teacher's; without it only the first unit's are known.
+  """
 
   masks: Callable[[jax.Array, int, int], jax.Array]  # key, b, N -> bool[b, N]
   teacher_counts: Callable[[int, int], tuple[int, ...]]  # b, N -> N counts
   pairs: bool = False  # Whether b has to be even.
+  leading_counts: Callable[[int, int], tuple[int, ...]] = lambda *size: ()
 
 
 def get_sampler(sampler: str | Sampler) -> Sampler:
@@ -41,62 +51,81 @@ def get_sampler(sampler: str | Sampler) -> Sampler:
   return SAMPLERS[sampler]
 
 
-def draw_paper(key: jax.Array, batch: int, num_units: int) -> jax.Array:
-  """One switch or independent coins, each with probability 1/2."""
-  which, switch_key, coin_key, flip_key = jax.random.split(key, 4)
-  shape = (batch, num_units)
-  one_switch = draw_switch(switch_key, batch, num_units)
-
-  coins = jax.random.bernoulli(coin_key, shape=shape)
-  pure = jnp.all(coins == coins[:, :1], axis=1, keepdims=True)
-  flipped = jax.random.randint(flip_key, (batch, 1), 0, num_units)
-  independent = coins ^ (pure & (jnp.arange(num_units) == flipped))
-
-  return jnp.where(
-    jax.random.bernoulli(which, shape=(batch, 1)), one_switch, independent
-  )
+# What the units behind the first switch do: stay with the other network, are
+# fair coins, or are those of the first network again. A distribution that is
+# closed under complement is the probability of each way of going on, [N-1, 3],
+# by the unit that comes first after the switch, 1..N-1.
+STAY, COINS, BACK = range(3)
 
 
-def draw_switch(key: jax.Array, batch: int, num_units: int) -> jax.Array:
-  """A fair coin for the first unit, and a uniform place for the switch."""
-  start_key, pivot_key = jax.random.split(key)
-  start = jax.random.bernoulli(start_key, shape=(batch, 1))
-  pivot = jax.random.randint(pivot_key, (batch, 1), 1, num_units)
-  return start ^ (jnp.arange(num_units) >= pivot)
+def paper_ways(num_units: int) -> np.ndarray:
+  """One switch or independent coins, each with probability 1/2.
 
-
-def draw_uniform(key: jax.Array, batch: int, num_units: int) -> jax.Array:
-  """Uniform over the 2^N - 2 mixed compositions, for any N.
-
-  The first unit that differs from unit 0 is at k with probability
-  proportional to 2^-k; all behind it are fair coins.
+  Coins that came out equal, 2 of the 2^N ways, have one unit flipped: any but
+  the first goes back behind it, and the first alone is a switch at 1.
   """
-  first_key, pivot_key, coin_key = jax.random.split(key, 3)
-  first = jax.random.bernoulli(first_key, shape=(batch, 1))
-  index = jnp.arange(num_units)
-  log_weights = -jnp.log(2.0) * index[1:]
-  pivot = 1 + jax.random.categorical(pivot_key, log_weights, shape=(batch, 1))
-  coins = jax.random.bernoulli(coin_key, shape=(batch, num_units))
-  return jnp.where(index < pivot, first, (index == pivot) ^ first) ^ (
-    (index > pivot) & (coins ^ first)
-  )
+  flipped = 2.0**-num_units / num_units
+  coins = uniform_ways(num_units) * (1 - 2.0 ** (1 - num_units)) / 2
+  coins[:, BACK] += flipped
+  coins[0, STAY] += flipped
+  return switch_ways(num_units) / 2 + coins
 
 
-def _paired(draw) -> Sampler:
+def uniform_ways(num_units: int) -> np.ndarray:
+  """Coins that are not all equal: each of the 2^N - 2 compositions alike."""
+  ways = np.zeros((num_units - 1, 3))
+  ways[:, COINS] = 2.0 ** -np.arange(1, num_units)
+  return ways / ways.sum()
+
+
+def switch_ways(num_units: int) -> np.ndarray:
+  """A uniform place for the only switch."""
+  ways = np.zeros((num_units - 1, 3))
+  ways[:, STAY] = 1 / (num_units - 1)
+  return ways
+
+
+def _paired(ways: Callable[[int], np.ndarray]) -> Sampler:
   """A sampler from a distribution that is closed under complement.
 
   Examples i and i + b/2 get complementary masks, so every unit has exactly
-  b/2 examples on each network.
+  b/2 examples on each network. Each way of going on gets its share of the b/2,
+  rounded up or down at random so that the mean is exact.
   """
 
   def masks(key: jax.Array, batch: int, num_units: int) -> jax.Array:
     _check(batch, num_units)
-    half = draw(key, batch // 2, num_units)
-    return jnp.concatenate([half, ~half])
+    offset_key, order_key, first_key, coin_key = jax.random.split(key, 4)
+    half = batch // 2
+    # The ways below each bound, one by one, take that many of the half.
+    whole, rest = np.divmod(_bounds(half, num_units)[:-1], 1)
+    bounds = jnp.array(whole, int) + (jax.random.uniform(offset_key) < rest)
+    way = jnp.searchsorted(bounds, jnp.arange(half), side="right")
+    way = jax.random.permutation(order_key, way)[:, None]
+
+    first = jax.random.bernoulli(first_key, shape=(half, 1))
+    coins = jax.random.bernoulli(coin_key, shape=(half, num_units))
+    switch, on = 1 + way // 3, way % 3
+    behind = (on == STAY) | ((on == COINS) & coins)
+    unit = jnp.arange(num_units)
+    drawn = first ^ ((unit == switch) | ((unit > switch) & behind))
+    return jnp.concatenate([drawn, ~drawn])
 
   def teacher_counts(batch: int, num_units: int) -> tuple[int, ...]:
     _check(batch, num_units)
     return (batch // 2,) * num_units
+
+  def leading_counts(batch: int, num_units: int) -> tuple[int, ...]:
+    """One of each pair begins with the teacher, up to their switch."""
+    _check(batch, num_units)
+    switched = _bounds(batch // 2, num_units)[2::3]
+    left = [batch // 2 - math.ceil(bound) for bound in switched]
+    return (batch // 2, *left)
+
+  def _bounds(half: int, num_units: int) -> np.ndarray:
+    """Shares of the half, summed up over the ways of going on."""
+    share = np.cumsum(ways(num_units).reshape(-1))
+    return half * np.minimum(share / share[-1], 1.0)
 
   def _check(batch: int, num_units: int):
     _check_units(num_units)
@@ -108,7 +137,9 @@ def _paired(draw) -> Sampler:
         "drop the last incomplete batch"
       )
 
-  return Sampler(masks, teacher_counts, pairs=True)
+  return Sampler(
+    masks, teacher_counts, pairs=True, leading_counts=leading_counts
+  )
 
 
 def _quotas(family: Callable[[int], list[str]]) -> Sampler:
@@ -135,9 +166,18 @@ def _quotas(family: Callable[[int], list[str]]) -> Sampler:
     return jax.random.permutation(key, rows, axis=0)
 
   def teacher_counts(batch: int, num_units: int) -> tuple[int, ...]:
-    return tuple(map(sum, zip(*members(batch, num_units), strict=True)))
+    return _columns(members(batch, num_units))
 
-  return Sampler(masks, teacher_counts)
+  def leading_counts(batch: int, num_units: int) -> tuple[int, ...]:
+    rows = members(batch, num_units)
+    return _columns([tuple(itertools.accumulate(r, min)) for r in rows])
+
+  return Sampler(masks, teacher_counts, leading_counts=leading_counts)
+
+
+def _columns(rows: Sequence[tuple[bool, ...]]) -> tuple[int, ...]:
+  """How many are true in each."""
+  return tuple(map(sum, zip(*rows, strict=True)))
 
 
 def _check_units(num_units: int):
@@ -149,8 +189,8 @@ def _check_units(num_units: int):
 
 
 SAMPLERS: dict[str, Sampler] = {
-  "paper": _paired(draw_paper),
-  "uniform": _paired(draw_uniform),
-  "switch": _paired(draw_switch),
+  "paper": _paired(paper_ways),
+  "uniform": _paired(uniform_ways),
+  "switch": _paired(switch_ways),
   "prefix": _quotas(composition.prefix),
 }
