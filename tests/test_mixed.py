@@ -10,7 +10,7 @@ from jax import flatten_util
 
 from pwl_jax.method import composition, losses, sampling
 from pwl_jax.method.mixed import mixed_pass
-from tests.cases import assert_close
+from tests.cases import Case, assert_close
 
 TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text", "tiny_audio"]
 
@@ -52,8 +52,7 @@ def test_every_example_gets_its_own_composition(tiny, name, converter, sampler):
 @pytest.mark.parametrize("name", ["tiny_resnet", "tiny_text"])
 def test_a_pass_of_the_teacher_spares_what_it_has_run(tiny, name, sampler):
   """Without the leading counts the first unit, with them what they say."""
-  case = tiny(name)
-  case.x = jnp.concatenate([case.x] * 8)
+  case = Case(tiny(name).swapnet, batch=64)
   masks, counts = draw(case, sampler)
   size = len(case.x), case.swapnet.num_units
   leading = sampling.get_sampler(sampler).leading_counts(*size)
