@@ -5,11 +5,14 @@
     --workdir=runs/quality_cifar -- --config.data.data_dir=DIR
 
 Every seed has one teacher, and every recipe (pwl_jax/recipes.py) distils and
-evaluates on it. What is complete is not done again, so the same command goes on
-where it was ended. Behind -- come flags of pwl_jax.main.
+evaluates on it; with --students the run of the first recipe also has the
+student trained on its own and by plain distillation. What is complete is not
+done again, so the same command goes on where it was ended. Behind -- come flags
+of pwl_jax.main.
 
-Accuracies in %, means over the seeds. Choices belong on the held-out examples;
-those of the test are to be reported. `worst` is the worst of all compositions,
+Accuracies in %, means over the seeds, and the spread is their standard
+deviation. Choices belong on the held-out examples; those of the test are to be
+reported. `worst` is the worst of all compositions,
 `below` how many are worse than the student, `margin` by how much the worst that
 is half replaced is better, `dip` the largest step down of the prefix order;
 `before` is without calibration.
@@ -30,6 +33,8 @@ from pwl_jax.method.checks import check_choice
 from pwl_jax.recipes import RECIPES
 from pwl_jax.report.results import read
 
+Found = Mapping[str, list[Any]]  # Results of each recipe, by seed.
+STUDENTS = ("student_plain", "student_kd")
 EXAMPLES = {"valid": "held-out", "test": "test"}
 
 
@@ -41,6 +46,11 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
   )
   parser.add_argument("--recipes", default=",".join(RECIPES))
   parser.add_argument("--seeds", default="0,1")
+  parser.add_argument(
+    "--students",
+    action="store_true",
+    help="trained without a swap network, too",
+  )
   parser.add_argument("flags", nargs="*", help="of pwl_jax.main, behind --")
   given = parser.parse_args(argv)
   recipes = given.recipes.split(",")
@@ -58,13 +68,18 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
         "--config.imported.trains=nothing",
         f"--config.recipe={name}",
       ]
-      run([*common, *taught], place / name, "teacher,distill,evaluate")
+      stages = ["teacher", "distill", "evaluate"]
+      if given.students and name == recipes[0]:
+        stages[1:1] = STUDENTS
+      run([*common, *taught], place / name, ",".join(stages))
       found[name].append(read(place / name / "report" / "results.json"))
-  title = f"recipes, {given.config}, seeds {given.seeds}"
-  return tell(
-    [table(found, split, f"{title}, {EXAMPLES[split]}") for split in SPLITS],
-    given.json,
-  )
+  title = f"{given.config}, seeds {given.seeds}"
+  records = [
+    make(found, split, f"{what}, {title}, {EXAMPLES[split]}")
+    for what, make in TABLES.items()
+    for split in SPLITS
+  ]
+  return tell(records, given.json)
 
 
 def run(command: Sequence[str], workdir: pathlib.Path, stages: str):
@@ -73,7 +88,7 @@ def run(command: Sequence[str], workdir: pathlib.Path, stages: str):
   processes.run([*command, *flags])
 
 
-def table(found: Mapping[str, list[Any]], split: str, title: str) -> Record:
+def by_recipe(found: Found, split: str, title: str) -> Record:
   rows = {}
   for name, runs in found.items():
     each = [figures(results, split) for results in runs]
@@ -81,12 +96,43 @@ def table(found: Mapping[str, list[Any]], split: str, title: str) -> Record:
       quantity: statistics.mean(one[quantity] for one in each)
       for quantity in each[0]
     }
-    if len(each) > 1:
-      for quantity in ("student", "worst", "margin"):
-        spread = statistics.stdev(one[quantity] for one in each)
-        rows[name][f"{quantity}_spread"] = spread
+    for quantity in ("student", "worst", "margin"):
+      rows[name] |= spread(quantity, [one[quantity] for one in each])
   notes = [f"{name}: {RECIPES[name].says}" for name in found]
   return Record(title, rows, notes)
+
+
+def by_network(found: Found, split: str, title: str) -> Record:
+  """Each composition by recipe, and the students without a swap network."""
+  rows: dict[str, dict[str, float]] = {}
+  for name, runs in found.items():
+    each = [accuracies(results, split) for results in runs]
+    for network in each[0]:
+      values = [one[network] for one in each]
+      rows.setdefault(network, {})
+      rows[network] |= {name: statistics.mean(values), **spread(name, values)}
+  return Record(title, rows)
+
+
+TABLES = {"recipes": by_recipe, "networks": by_network}
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float]:
+  """Of several seeds."""
+  return {f"{name}_spread": statistics.stdev(values)} if len(values) > 1 else {}
+
+
+def accuracies(results: Mapping[str, Any], split: str) -> dict[str, float]:
+  """Of one run: of the students, then of all compositions as served."""
+  students = {
+    name: found
+    for name, found in results["networks"].items()
+    if name in STUDENTS
+  }
+  return {
+    name: 100 * found[split]["top1"]
+    for name, found in (students | results["compositions"]).items()
+  }
 
 
 def figures(results: Mapping[str, Any], split: str) -> dict[str, float]:

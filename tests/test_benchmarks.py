@@ -21,6 +21,7 @@ from benchmarks import (
   train_step,
 )
 from benchmarks.records import Record, markdown
+from pwl_jax.method import composition
 
 
 @pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_text"])
@@ -237,9 +238,9 @@ def test_recipes_are_compared(tmp_path, capsys, monkeypatch):
   given = [
     *("--config=tests/tiny_config.py", "--recipes=paper,mixed", "--seeds=0,1"),
     *(f"--workdir={tmp_path}", f"--json={tmp_path / 'figures.json'}"),
-    *("--", "--config.evaluation.calibration_images=16"),
+    *("--students", "--", "--config.evaluation.calibration_images=16"),
   ]
-  valid, test = quality.main(given)
+  valid, test, _, networks = quality.main(given)
   assert "held-out" in valid.title and "test" in test.title
   for record in (valid, test):
     assert list(record.rows) == ["paper", "mixed"]
@@ -247,6 +248,12 @@ def test_recipes_are_compared(tmp_path, capsys, monkeypatch):
       assert row["worst"] <= min(row["student"], row["mean"])
       assert row["worst_spread"] >= 0 <= row["dip"]
       assert (row["below"] > 0) == (row["worst"] < row["student"])
+  students, every = ["student_plain", "student_kd"], composition.every(3)
+  assert list(networks.rows) == [*students, *every]
+  for name, row in test.rows.items():
+    assert networks.rows["SSS"][name] == row["student"]
+    assert networks.rows["SSS"][f"{name}_spread"] == row["student_spread"]
+  assert networks.rows["student_kd"].keys() == {"paper", "paper_spread"}
   teachers = [row["teacher"] for row in test.rows.values()]
   assert teachers[0] == teachers[1]
   digests = {
