@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from pwl_jax.method import composition
 from pwl_jax.method.checks import check_choice
@@ -51,41 +50,47 @@ def get_sampler(sampler: str | Sampler) -> Sampler:
   return SAMPLERS[sampler]
 
 
-# What the units behind the first switch do: stay with the other network, are
-# fair coins, or are those of the first network again. A distribution that is
-# closed under complement is the probability of each way of going on, [N-1, 3],
-# by the unit that comes first after the switch, 1..N-1.
-STAY, COINS, BACK = range(3)
+class Ways(NamedTuple):
+  """How likely a first switch is, by what the units behind it do."""
+
+  stay: float  # All with the network that was switched to.
+  coins: float  # A fair coin each.
+  back: float  # All with the first network again.
 
 
-def paper_ways(num_units: int) -> np.ndarray:
+# A distribution that is closed under complement: the ways of going on behind a
+# first switch in front of unit 1, 2, .. N-1.
+
+
+def paper_ways(num_units: int) -> list[Ways]:
   """One switch or independent coins, each with probability 1/2.
 
   Coins that came out equal, 2 of the 2^N ways, have one unit flipped: any but
   the first goes back behind it, and the first alone is a switch at 1.
   """
   flipped = 2.0**-num_units / num_units
-  coins = uniform_ways(num_units) * (1 - 2.0 ** (1 - num_units)) / 2
-  coins[:, BACK] += flipped
-  coins[0, STAY] += flipped
-  return switch_ways(num_units) / 2 + coins
+  return [
+    Ways(
+      stay=0.5 / (num_units - 1) + (flipped if i == 1 else 0.0),
+      coins=2.0 ** -(i + 1),
+      back=flipped,
+    )
+    for i in range(1, num_units)
+  ]
 
 
-def uniform_ways(num_units: int) -> np.ndarray:
+def uniform_ways(num_units: int) -> list[Ways]:
   """Coins that are not all equal: each of the 2^N - 2 compositions alike."""
-  ways = np.zeros((num_units - 1, 3))
-  ways[:, COINS] = 2.0 ** -np.arange(1, num_units)
-  return ways / ways.sum()
+  unequal = 1 - 2.0 ** (1 - num_units)
+  return [Ways(0.0, 2.0**-i / unequal, 0.0) for i in range(1, num_units)]
 
 
-def switch_ways(num_units: int) -> np.ndarray:
+def switch_ways(num_units: int) -> list[Ways]:
   """A uniform place for the only switch."""
-  ways = np.zeros((num_units - 1, 3))
-  ways[:, STAY] = 1 / (num_units - 1)
-  return ways
+  return [Ways(1 / (num_units - 1), 0.0, 0.0)] * (num_units - 1)
 
 
-def _paired(ways: Callable[[int], np.ndarray]) -> Sampler:
+def _paired(ways: Callable[[int], list[Ways]]) -> Sampler:
   """A sampler from a distribution that is closed under complement.
 
   Examples i and i + b/2 get complementary masks, so every unit has exactly
@@ -98,15 +103,17 @@ def _paired(ways: Callable[[int], np.ndarray]) -> Sampler:
     offset_key, order_key, first_key, coin_key = jax.random.split(key, 4)
     half = batch // 2
     # The ways below each bound, one by one, take that many of the half.
-    whole, rest = np.divmod(_bounds(half, num_units)[:-1], 1)
-    bounds = jnp.array(whole, int) + (jax.random.uniform(offset_key) < rest)
+    bounds = _bounds(half, num_units)[:-1]
+    whole = jnp.array([math.floor(bound) for bound in bounds])
+    rest = jnp.array([bound % 1 for bound in bounds])
+    bounds = whole + (jax.random.uniform(offset_key) < rest)
     way = jnp.searchsorted(bounds, jnp.arange(half), side="right")
     way = jax.random.permutation(order_key, way)[:, None]
 
     first = jax.random.bernoulli(first_key, shape=(half, 1))
     coins = jax.random.bernoulli(coin_key, shape=(half, num_units))
-    switch, on = 1 + way // 3, way % 3
-    behind = (on == STAY) | ((on == COINS) & coins)
+    switch, on = 1 + way // 3, way % 3  # on: a field of `Ways`.
+    behind = (on == 0) | ((on == 1) & coins)
     unit = jnp.arange(num_units)
     drawn = first ^ ((unit == switch) | ((unit > switch) & behind))
     return jnp.concatenate([drawn, ~drawn])
@@ -122,10 +129,11 @@ def _paired(ways: Callable[[int], np.ndarray]) -> Sampler:
     left = [batch // 2 - math.ceil(bound) for bound in switched]
     return (batch // 2, *left)
 
-  def _bounds(half: int, num_units: int) -> np.ndarray:
+  def _bounds(half: int, num_units: int) -> list[float]:
     """Shares of the half, summed up over the ways of going on."""
-    share = np.cumsum(ways(num_units).reshape(-1))
-    return half * np.minimum(share / share[-1], 1.0)
+    shares = itertools.chain.from_iterable(ways(num_units))
+    bounds = [half * share for share in itertools.accumulate(shares)]
+    return [*bounds[:-1], float(half)]  # Not nearly.
 
   def _check(batch: int, num_units: int):
     _check_units(num_units)
