@@ -109,8 +109,8 @@ def by_network(found: Found, split: str, title: str) -> Record:
     each = [accuracies(results, split) for results in runs]
     for network in each[0]:
       values = [one[network] for one in each]
-      rows.setdefault(network, {})
-      rows[network] |= {name: statistics.mean(values), **spread(name, values)}
+      row = rows.setdefault(network, {})
+      row |= {name: statistics.mean(values)} | spread(name, values)
   return Record(title, rows)
 
 
@@ -129,20 +129,20 @@ def accuracies(results: Mapping[str, Any], split: str) -> dict[str, float]:
     for name, found in results["networks"].items()
     if name in STUDENTS
   }
-  return {
-    name: 100 * found[split]["top1"]
-    for name, found in (students | results["compositions"]).items()
-  }
+  return percent(students | results["compositions"], split)
+
+
+def percent(scored: Mapping[str, Any], split: str) -> dict[str, float]:
+  return {name: 100 * found[split]["top1"] for name, found in scored.items()}
 
 
 def figures(results: Mapping[str, Any], split: str) -> dict[str, float]:
   """Of one run."""
   known = results["compositions"]
-  served = {word: 100 * c[split]["top1"] for word, c in known.items()}
-  before = {
-    word: 100 * (c["uncalibrated"] or c)[split]["top1"]
-    for word, c in known.items()
-  }
+  served = percent(known, split)
+  before = percent(
+    {word: c["uncalibrated"] or c for word, c in known.items()}, split
+  )
   rungs = compositions.prefix(len(next(iter(known))))
   student, teacher = served[rungs[0]], served[rungs[-1]]
   mixed = [served[word] for word in served if len(set(word)) > 1]
