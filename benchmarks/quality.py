@@ -2,7 +2,8 @@
 
   python -m benchmarks.quality --recipes=paper,mixed --seeds=0,1,2
   python -m benchmarks.quality --config=configs/cifar.py:resnet,cifar10,small \
-    --workdir=runs/quality_cifar -- --config.data.data_dir=DIR
+    --picture=recipes.png --workdir=runs/quality_cifar \
+    -- --config.data.data_dir=DIR
 
 Every seed has one teacher, and every recipe (pwl_jax/recipes.py) distils and
 evaluates on it; with --students the run of the first recipe also has the
@@ -15,7 +16,7 @@ deviation. Choices belong on the held-out examples; those of the test are to be
 reported. `worst` is the worst of all compositions,
 `below` how many are worse than the student, `margin` by how much the worst that
 is half replaced is better, `dip` the largest step down of the prefix order;
-`before` is without calibration.
+`before` is without calibration. The picture has the test examples.
 """
 
 import itertools
@@ -26,11 +27,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import processes
+from benchmarks.quality_picture import picture
 from benchmarks.records import Record, parser_of, tell
 from pwl_jax.evaluation.examine import SPLITS
 from pwl_jax.method import composition as compositions
 from pwl_jax.method.checks import check_choice
 from pwl_jax.recipes import RECIPES
+from pwl_jax.report.drawing import to_png
 from pwl_jax.report.results import read
 
 Found = Mapping[str, list[Any]]  # Results of each recipe, by seed.
@@ -51,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
     action="store_true",
     help="trained without a swap network, too",
   )
+  parser.add_argument("--picture", type=pathlib.Path, help="a PNG to write")
   parser.add_argument("flags", nargs="*", help="of pwl_jax.main, behind --")
   given = parser.parse_args(argv)
   recipes = given.recipes.split(",")
@@ -79,7 +83,11 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
     for what, make in TABLES.items()
     for split in SPLITS
   ]
-  return tell(records, given.json)
+  tell(records, given.json)
+  if given.picture:
+    drawn = picture(each_seed(found, "test"), EXAMPLES["test"])
+    given.picture.write_bytes(to_png(drawn))
+  return records
 
 
 def run(command: Sequence[str], workdir: pathlib.Path, stages: str):
@@ -105,10 +113,8 @@ def by_recipe(found: Found, split: str, title: str) -> Record:
 def by_network(found: Found, split: str, title: str) -> Record:
   """Each composition by recipe, and the students without a swap network."""
   rows: dict[str, dict[str, float]] = {}
-  for name, runs in found.items():
-    each = [accuracies(results, split) for results in runs]
-    for network in each[0]:
-      values = [one[network] for one in each]
+  for name, networks in each_seed(found, split).items():
+    for network, values in networks.items():
       row = rows.setdefault(network, {})
       row |= {name: statistics.mean(values)} | spread(name, values)
   return Record(title, rows)
@@ -120,6 +126,17 @@ TABLES = {"recipes": by_recipe, "networks": by_network}
 def spread(name: str, values: Sequence[float]) -> dict[str, float]:
   """Of several seeds."""
   return {f"{name}_spread": statistics.stdev(values)} if len(values) > 1 else {}
+
+
+def each_seed(found: Found, split: str) -> dict[str, dict[str, list[float]]]:
+  """recipe -> network -> the accuracy of every seed."""
+  known: dict[str, dict[str, list[float]]] = {}
+  for name, runs in found.items():
+    each = [accuracies(results, split) for results in runs]
+    known[name] = {
+      network: [one[network] for one in each] for network in each[0]
+    }
+  return known
 
 
 def accuracies(results: Mapping[str, Any], split: str) -> dict[str, float]:

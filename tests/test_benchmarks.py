@@ -5,6 +5,7 @@ import json
 
 import jax
 import pytest
+from matplotlib.figure import Figure
 
 from benchmarks import (
   __main__,
@@ -15,6 +16,7 @@ from benchmarks import (
   machine,
   plans,
   quality,
+  quality_picture,
   scaling,
   swap,
   timing,
@@ -22,6 +24,7 @@ from benchmarks import (
 )
 from benchmarks.records import Record, markdown
 from pwl_jax.method import composition
+from pwl_jax.report.drawing import WIDE, Canvas
 
 
 @pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_text"])
@@ -237,6 +240,7 @@ def test_recipes_are_compared(tmp_path, capsys, monkeypatch):
   monkeypatch.setenv("XLA_FLAGS", "")  # One device.
   given = [
     *("--config=tests/tiny_config.py", "--recipes=paper,mixed", "--seeds=0,1"),
+    f"--picture={tmp_path / 'recipes.png'}",
     *(f"--workdir={tmp_path}", f"--json={tmp_path / 'figures.json'}"),
     *("--students", "--", "--config.evaluation.calibration_images=16"),
   ]
@@ -263,6 +267,25 @@ def test_recipes_are_compared(tmp_path, capsys, monkeypatch):
   }
   assert len(digests) == 2
   assert "one composition for the whole batch" in capsys.readouterr().out
+  assert (tmp_path / "recipes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_of_recipes_has_means_and_ranges():
+  accuracy = {"SS": [50, 60], "ST": [62, 62], "TS": [61, 65], "TT": [70, 70]}
+  found = {"mixed": {"student_kd": [40, 44], **accuracy}, "paper": accuracy}
+  figure = Figure(dpi=72)
+  canvas = Canvas(figure, WIDE, 400)
+  quality_picture.picture(found, "test").draw(canvas)
+  prefix, suffix, _, every = figure.axes
+  student, mixed, paper = prefix.lines
+  assert set(student.get_ydata()) == {0.42}
+  assert list(mixed.get_ydata()) == list(paper.get_ydata()) == [0.55, 0.63, 0.7]
+  assert list(suffix.lines[1].get_ydata()) == [0.55, 0.62, 0.7]
+  ends = prefix.collections[0].get_segments()
+  assert [tuple(line[:, 1]) for line in ends[:2]] == [(0.5, 0.6), (0.61, 0.65)]
+  assert len(every.lines[1].get_ydata()) == 4
+  names = [text.get_text() for text in figure.texts]
+  assert names == ["● mixed", "● paper", "╌ distilled"]
 
 
 def test_figures_of_a_recipe():
