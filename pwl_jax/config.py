@@ -53,7 +53,10 @@ def default_config() -> ConfigDict:
   config.teacher = ConfigDict(Recipe()._asdict())
   # Of student_plain and student_kd.
   config.student = ConfigDict(Recipe()._asdict())
-  config.distill = ConfigDict(Recipe()._asdict())
+  # Converters that learn so fast can run away at first: clipping prevents it.
+  config.distill = ConfigDict(
+    Recipe(converter_rate=1.0, clip_norm=5.0)._asdict()
+  )
 
   config.objective = objective = ConfigDict()
   objective.alpha = 0.4

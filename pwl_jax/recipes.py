@@ -21,10 +21,12 @@ class Named(NamedTuple):
 RECIPES = {
   "mixed": Named("every example its own composition; the defaults", {}),
   "paper": Named(
-    "one composition for the whole batch, converters from random numbers, "
-    "running averages of one pass after the other",
+    "one composition for the whole batch, converters from random numbers "
+    "and slow, no clipping, running averages of one pass after the other",
     {
       "cross": "per_batch",
+      "distill.clip_norm": 0.0,
+      "distill.converter_rate": 0.2,
       "fit_converters": False,
       "objective.stats_rule": "sequence",
     },
@@ -47,9 +49,12 @@ RECIPES = {
     "mixed; the cross loss counts twice as much",
     {"objective.cross_weight": 4.0},
   ),
-  "quick": Named(
-    "mixed; converters learn as fast as the student",
-    {"distill.converter_rate": 1.0},
+  "slow": Named(
+    "mixed; converters learn a fifth as fast as the student",
+    {"distill.converter_rate": 0.2},
+  ),
+  "unclipped": Named(
+    "mixed; gradients are not clipped", {"distill.clip_norm": 0.0}
   ),
   "residual": Named(
     "mixed; converters with a small network beside each linear map",

@@ -3,12 +3,19 @@
 import json
 import pathlib
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
 from pwl_jax import stages
 from pwl_jax.config import default_config, with_recipe
+from pwl_jax.method.converters import make_converter
+from pwl_jax.method.losses import distance
 from pwl_jax.method.options import Options
 from pwl_jax.recipes import DEFAULT, RECIPES
+from pwl_jax.training.recipe import Recipe, make_tx
 from pwl_jax.workdirs import flat
 from tests.tiny_config import get_config
 
@@ -59,6 +66,33 @@ def test_an_unknown_recipe_is_refused():
   config.recipe = "papre"
   with pytest.raises(ValueError, match="did you mean 'paper'"):
     with_recipe(config)
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_clipping_keeps_fast_converters_from_running_away(clipped):
+  """Where features are large; without clipping they do."""
+  fields = default_config().distill.to_dict()
+  fields |= {"epochs": 1} | ({} if clipped else {"clip_norm": 0.0})
+  tx = make_tx(Recipe(**fields), steps_per_epoch=50)
+  rng = np.random.default_rng(0)
+  noise = (rng.normal(size=(64, 16, width)) for width in (32, 6))
+  teacher, student = (jnp.asarray(np.maximum(x, 0), jnp.float32) for x in noise)
+  teacher *= 10
+  converter = make_converter("linear", 32, 6)
+  params = {"converters": converter.init(jax.random.key(0), teacher)["params"]}
+
+  @jax.jit
+  def loss(params):
+    maps = {"params": params["converters"]}
+    encoded = converter.apply(maps, teacher, method="encode")
+    decoded = converter.apply(maps, encoded, method="decode")
+    return jnp.mean(distance(teacher, decoded) + distance(student, encoded))
+
+  first, state = loss(params), tx.init(params)
+  for _ in range(50):
+    updates, state = tx.update(jax.grad(loss)(params), state, params)
+    params = optax.apply_updates(params, updates)
+  assert (loss(params) < first / 2) == clipped  # False if it is NaN.
 
 
 @pytest.mark.parametrize("name", RECIPES)
