@@ -1,7 +1,7 @@
 """What a benchmark found, as tables: on a screen, as Markdown, as JSON.
 
 A benchmark's `main(argv)` prints its records, writes them where `--json` says,
-and returns them.
+and returns them. On a screen, a table that is too wide for it is turned.
 """
 
 import argparse
@@ -60,12 +60,13 @@ def parser_of(module: str, doc: str) -> argparse.ArgumentParser:
 def tell(records: Sequence[Record], path: pathlib.Path | None) -> list[Record]:
   """Prints them, writes them to the file, if any, and returns them."""
   console = Console()
+  unbounded = console.options.update(width=10_000)
   for record in records:
-    table = Table(*record.header(), title=record.title, box=None)
-    for column in table.columns[1:]:
-      column.justify = "right"
-    for row in record.cells():
-      table.add_row(*row)
+    lines = [record.header(), *record.cells()]
+    table = _table(lines)
+    if console.measure(table, options=unbounded).maximum > console.width:
+      table = _table([*zip(*lines, strict=True)])
+    console.print(record.title, style="italic", markup=False)
     console.print(table)
     for note in record.notes:
       console.print(note, style="dim", markup=False)
@@ -73,6 +74,16 @@ def tell(records: Sequence[Record], path: pathlib.Path | None) -> list[Record]:
     found = [dataclasses.asdict(record) for record in records]
     path.write_text(json.dumps(found, indent=2) + "\n")
   return list(records)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> Table:
+  header, *rows = lines
+  table = Table(*header, box=None)
+  for column in table.columns[1:]:
+    column.justify = "right"
+  for row in rows:
+    table.add_row(*row)
+  return table
 
 
 def markdown(record: Record) -> str:

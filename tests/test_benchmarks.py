@@ -22,7 +22,7 @@ from benchmarks import (
   timing,
   train_step,
 )
-from benchmarks.records import Record, markdown
+from benchmarks.records import Record, markdown, tell
 from pwl_jax.method import composition
 from pwl_jax.report.drawing import WIDE, Canvas
 
@@ -286,6 +286,21 @@ def test_the_picture_of_recipes_has_means_and_ranges():
   assert len(every.lines[1].get_ydata()) == 4
   names = [text.get_text() for text in figure.texts]
   assert names == ["● mixed", "● paper", "╌ distilled"]
+
+
+@pytest.mark.parametrize("columns", [80, 30])
+def test_a_table_too_wide_for_the_screen_is_turned(
+  monkeypatch, capsys, columns
+):
+  monkeypatch.setenv("COLUMNS", str(columns))
+  rows = {"some case": {"some figure": 1.0, "another figure": 2.0}}
+  tell([Record("title", rows)], None)
+  words = [line.split() for line in capsys.readouterr().out.splitlines()]
+  if columns == 80:
+    assert ["some", "case", "1", "2"] in words
+  else:
+    assert ["some", "figure", "1"] in words
+    assert ["another", "figure", "2"] in words
 
 
 def test_figures_of_a_recipe():
