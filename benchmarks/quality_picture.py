@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from pwl_jax.method import composition as compositions
-from pwl_jax.report.axes import percent_axis
+from pwl_jax.report.axes import percent_axis, text_width
 from pwl_jax.report.drawing import Canvas, Picture
 from pwl_jax.report.theme import LIGHT, OF_NETWORK
 
 LEFT, RIGHT, TOP, BELOW, GAP, HEIGHT = 52, 8, 58, 50, 14, 270
-LEGEND, LETTER = 16, 8  # Pixels from the upper edge, and of a letter.
+LEGEND, APART = 16, 24  # Pixels from the upper edge, and between the names.
 # Those of the students without a swap network are left to them.
 COLORS = ("swap", "teacher", "other", "down", "ink", "muted")
 LINE = {"student_plain": ":", "student_kd": "--"}
@@ -117,4 +117,4 @@ def _name(
       color=color,
       va="center",
     )
-    x += LETTER * (len(words) + 2)
+    x += text_width(words) + APART
