@@ -9,45 +9,52 @@ from matplotlib.axes import Axes
 from pwl_jax.method import composition as compositions
 from pwl_jax.report.axes import percent_axis, text_width
 from pwl_jax.report.drawing import Canvas, Picture
+from pwl_jax.report.families import LINE
 from pwl_jax.report.theme import LIGHT, OF_NETWORK
 
 LEFT, RIGHT, TOP, BELOW, GAP, HEIGHT = 52, 8, 58, 50, 14, 270
 LEGEND, APART = 16, 24  # Pixels from the upper edge, and between the names.
 # Those of the students without a swap network are left to them.
 COLORS = ("swap", "teacher", "other", "down", "ink", "muted")
-LINE = {"student_plain": ":", "student_kd": "--"}
+MARKS = {"student_plain": "┈ student alone", "student_kd": "╌ distilled"}
 
-Accuracies = Mapping[str, Sequence[float]]  # network -> of every seed, in %
+Shares = Mapping[str, Sequence[float]]  # network -> of right answers, by seed
 
 
-def picture(found: Mapping[str, Accuracies], examples: str) -> Picture:
+def picture(
+  found: Mapping[str, Mapping[str, Sequence[float]]], examples: str
+) -> Picture:
+  """Of accuracies in %: recipe -> network -> of every seed."""
+  shares = {
+    recipe: {
+      network: [value / 100 for value in values]
+      for network, values in networks.items()
+    }
+    for recipe, networks in found.items()
+  }
   return Picture(
     name="recipes",
     title="Recipes along the orders of loading",
     caption=f"Accuracy on {examples} examples",
     alt="Accuracy of every composition, by recipe",
     height=lambda width: TOP + HEIGHT + BELOW,
-    draw=lambda canvas: _draw(canvas, found),
+    draw=lambda canvas: _draw(canvas, shares),
   )
 
 
 def families(num_units: int) -> dict[str, list[str]]:
-  return {
-    "prefix": compositions.prefix(num_units),
-    "suffix": compositions.suffix(num_units),
-    "contiguous": compositions.contiguous(num_units),
-    "all compositions": compositions.every(num_units),
-  }
+  known = {name: of(num_units) for name, of in compositions.FAMILIES.items()}
+  return known | {"all compositions": compositions.every(num_units)}
 
 
-def _draw(canvas: Canvas, found: Mapping[str, Accuracies]):
+def _draw(canvas: Canvas, found: Mapping[str, Shares]):
   networks = next(iter(found.values()))
   num_units = len([*networks][-1])
   panels = families(num_units)
   every = [
-    value / 100
+    share
     for known in found.values()
-    for value in itertools.chain(*known.values())
+    for share in itertools.chain(*known.values())
   ]
   width = (canvas.width - LEFT - RIGHT + GAP) / len(panels) - GAP
   for i, (name, words) in enumerate(panels.items()):
@@ -70,26 +77,26 @@ def color_of(rank: int) -> str:
   return LIGHT[COLORS[rank % len(COLORS)]]
 
 
-def _draw_students(axes: Axes, networks: Accuracies):
+def _draw_students(axes: Axes, networks: Shares):
   """The ones without a swap network, where they were trained."""
-  for name, style in LINE.items():
+  for name in MARKS:
     if name in networks:
       axes.axhline(
-        statistics.mean(networks[name]) / 100,
+        statistics.mean(networks[name]),
         color=LIGHT[OF_NETWORK[name]],
-        linestyle=style,
+        linestyle=LINE[name],
         linewidth=1.1,
       )
 
 
 def _draw_family(
-  axes: Axes, words: Sequence[str], known: Accuracies, color: str, beside: float
+  axes: Axes, words: Sequence[str], known: Shares, color: str, beside: float
 ):
   """Joined where there is one composition for each number of teacher units."""
   places = [word.count(compositions.TEACHER) + beside for word in words]
-  means = [statistics.mean(known[word]) / 100 for word in words]
-  lows = [min(known[word]) / 100 for word in words]
-  highs = [max(known[word]) / 100 for word in words]
+  means = [statistics.mean(known[word]) for word in words]
+  lows = [min(known[word]) for word in words]
+  highs = [max(known[word]) for word in words]
   axes.vlines(places, lows, highs, color=color, alpha=0.55)
   joined = "-" if len({*places}) == len(places) else ""
   axes.plot(
@@ -97,15 +104,12 @@ def _draw_family(
   )
 
 
-def _name(
-  canvas: Canvas, found: Mapping[str, Accuracies], networks: Accuracies
-):
+def _name(canvas: Canvas, found: Mapping[str, Shares], networks: Shares):
   """In a line above the panels."""
   names = [(f"● {name}", color_of(i)) for i, name in enumerate(found)]
-  marks = {"student_plain": "┈ student alone", "student_kd": "╌ distilled"}
   names += [
     (mark, LIGHT[OF_NETWORK[name]])
-    for name, mark in marks.items()
+    for name, mark in MARKS.items()
     if name in networks
   ]
   x = LEFT

@@ -130,6 +130,8 @@ def config_of(precision, names="teacher,distill,evaluate,export"):
   config = get_config()
   config.stages, config.student_precision = names, precision
   config.export.platforms = ("cpu",)
+  # All as it was trained: an export fits converters once more otherwise.
+  config.evaluation.calibration_images = 0
   return config
 
 
@@ -142,12 +144,9 @@ def test_it_is_served_as_it_was_trained_and_evaluated(workdir):
   assert [stored_as(found, i) for i in range(3)] == ["int4", "int8", "float32"]
   valid = load_result(workdir / "distill")["valid"]["accuracy"]
   scores = read(workdir / "report" / "results.json")["compositions"]
-  served = {word: one.valid for word, one in found.compositions.items()}
-  measured = {word: scores[word]["valid"]["top1"] for word in served}
-  # The others have converters fitted once more, where held-out examples gain.
-  assert served["SSS"] == measured["SSS"] == pytest.approx(valid)
-  assert served["TTT"] == measured["TTT"]
-  assert sum(served.values()) >= sum(measured.values())
+  for word, composition in found.compositions.items():
+    assert composition.valid == scores[word]["valid"]["top1"]
+  assert found.compositions["SSS"].valid == pytest.approx(valid)
 
 
 def stored_as(manifest, i):
