@@ -1,5 +1,6 @@
 """What a benchmark ran on: hardware, and versions of what it ran with."""
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -9,6 +10,7 @@ import re
 import jax
 
 from pwl_jax.training import large_pages
+from pwl_jax.training.parallel import Devices
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers")
 
@@ -20,6 +22,19 @@ def slug() -> str:
     return f"cpu-{cores()}"
   kind = re.sub(r"[^a-z0-9]+", "-", devices[0].device_kind.lower()).strip("-")
   return kind + (f"-x{len(devices)}" if len(devices) > 1 else "")
+
+
+def take_devices(count: int | None) -> Devices:
+  """The first so many; of a CPU as many are made, if it has not begun."""
+  if count:
+    with contextlib.suppress(RuntimeError):
+      jax.config.update("jax_num_cpu_devices", count)
+  devices = jax.devices()[:count]
+  if count and len(devices) < count:
+    raise ValueError(
+      f"--devices={count}, and there are {len(devices)}; give at most as many"
+    )
+  return devices
 
 
 def cores() -> int:

@@ -50,18 +50,22 @@ def _train_step(quick, peer, left_out) -> Plan:
       "float32, which says nothing of either program",
     )
   more = ["--rounds=2"] if quick else []
-  if not on_cpu:
-    more += ["--steps_per_call=10"]
+  if on_cpu:
+    # Two of them keep two cores busier than one does.
+    shared = [["--devices=2"]] if quick else [["--devices=1"], ["--devices=2"]]
+  else:
+    more, shared = [*more, "--steps_per_call=10"], [[]]
   return Plan(
     [
       [
         f"--preset={preset}",
         f"--batch_size={batch_size}",
         f"--dtype={dtype}",
-        *(CASES, *more, *peer),
+        *(CASES, *more, *devices, *peer),
       ]
       for preset, batch_size in (QUICK_STEPS if quick else STEPS).items()
       for dtype in dtypes
+      for devices in shared
     ],
     left_out,
   )

@@ -4,8 +4,8 @@ python -m benchmarks.scaling [--quick]
 
 units    one network of 12 layers, cut into 2 to 12 units
 batch    one network, with more and more examples
-devices  one batch, over virtual devices of this CPU: their overheads, since
-         all of them share its cores, and no speed
+devices  one batch, over virtual devices of this CPU: what dividing it costs or
+         gains where all share the cores, and not the speed of real ones
 bytes    what the devices tell each other in a step, read from the program
 """
 
@@ -109,7 +109,7 @@ def by_devices(devices, *, preset: str, batch_size: int, rounds: int) -> Record:
     title = f"a distill step of {preset}, batch {batch_size} over devices"
     note = (
       "Virtual devices share the cores of one CPU: the ratio is what dividing "
-      "the step costs, and says nothing of the speed of real devices."
+      "the step costs or gains, and says nothing of the speed of real devices."
     )
     return _compared(title, cases, rounds, note)
 

@@ -7,7 +7,9 @@ device, changed there, loss, gradient, optimiser. Cases are timed in turns. The
 ratio is to the student's step with the hard and soft loss, or else to the first
 case. With --torch the steps of the PyTorch peer are cases too, eager and with
 the batch at hand, and to_torch tells how many times its images per second
-`pwl_jax` makes: more than 1 is faster. All is then on one device.
+`pwl_jax` makes: more than 1 is faster. The peer has one device, and so have we
+without --devices, which makes several of a CPU. Batch norms see the batch of
+all of them, so that the step stays the same.
 """
 
 import argparse
@@ -42,6 +44,7 @@ from pwl_jax.training.planning import check
 from pwl_jax.training.recipe import Recipe, make_tx
 from pwl_jax.training.running import first_state, make_steps, training_key
 from pwl_jax.training.session import Data, Machine, Session
+from pwl_jax.training.step import AXIS
 
 BASE = "student_kd"
 # The stages that the peer makes, and which of our cases does the same.
@@ -119,17 +122,24 @@ def main(argv: list[str] | None = None) -> list[Record]:
   )
   parser.add_argument("--cases", help="those to time, separated by commas")
   parser.add_argument("--torch", action="store_true", help="and the peer's")
+  parser.add_argument(
+    "--devices", type=int, help="all by default, or one with --torch"
+  )
   given = parser.parse_args(argv)
-  cases = make_cases(given)
+  count = given.devices or (1 if given.torch else None)
+  devices = machine.take_devices(count)
+  cases = make_cases(given, devices)
   taken = in_turns(cases, rounds=given.rounds, settled=True)
   found = {
     name: [s / given.steps_per_call for s in seconds]
     for name, seconds in taken.items()
   }
-  return tell([record_of(found, given)], given.json)
+  return tell([record_of(found, given, len(devices))], given.json)
 
 
-def record_of(found: Seconds, given: argparse.Namespace) -> Record:
+def record_of(
+  found: Seconds, given: argparse.Namespace, devices: int
+) -> Record:
   base = BASE if BASE in found else next(iter(found))
   rows = summaries(found, base)
   for name, row in rows.items():
@@ -139,7 +149,8 @@ def record_of(found: Seconds, given: argparse.Namespace) -> Record:
       row["to_torch"] = ratio(found[peer], found[name])
   title = (
     f"step of {given.preset}, batch {given.batch_size}, {given.dtype}, "
-    f"{given.steps_per_call} in a call"
+    f"{given.steps_per_call} in a call, "
+    f"{devices} device{'s' if devices > 1 else ''}"
   )
   notes = [explained(base, given.rounds, settled=True), machine.pages()]
   if given.torch:
@@ -150,9 +161,13 @@ def record_of(found: Seconds, given: argparse.Namespace) -> Record:
   return Record(title, rows, notes)
 
 
-def make_cases(given: argparse.Namespace):
+def make_cases(given: argparse.Namespace, devices: Devices):
   """By its name, a function that makes the steps of one call."""
-  networks = models.create_pair(given.preset, dtype=DTYPES[given.dtype])
+  networks = models.create_pair(
+    given.preset,
+    dtype=DTYPES[given.dtype],
+    sync_axis=AXIS if len(devices) > 1 else None,
+  )
   jobs = make_jobs(SwapNet.create(*networks))
   chosen = given.cases.split(",") if given.cases else list(jobs)
   for name in chosen:
@@ -160,7 +175,7 @@ def make_cases(given: argparse.Namespace):
   session = session_of(
     given.preset,
     given.batch_size,
-    devices=jax.devices()[:1] if given.torch else None,
+    devices=devices,
     steps_per_call=given.steps_per_call,
   )
   cases = {

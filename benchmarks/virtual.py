@@ -3,8 +3,8 @@
   with Worker(4, preset="small_resnet", batch_size=64) as worker:
     worker()
 
-Virtual devices share the cores, so that they show what dividing a step costs,
-and never that it is faster.
+Virtual devices share the cores, so that they show what dividing a step costs or
+gains there, and nothing of the speed of real ones.
 """
 
 import argparse

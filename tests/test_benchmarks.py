@@ -2,6 +2,9 @@
 
 import functools
 import json
+import os
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -45,6 +48,9 @@ def test_a_step_is_measured_by_case(tmp_path, monkeypatch, capsys, preset):
     assert figures["images_per_s"] == pytest.approx(16e3 / figures["median_ms"])
   assert json.loads(path.read_text())[0]["rows"] == record.rows
   assert "student_plain" in capsys.readouterr().out
+  assert record.title.endswith("1 in a call, 8 devices")
+  with pytest.raises(ValueError, match="--devices=9, and there are 8"):
+    train_step.main(["--preset=tiny_resnet", "--devices=9"])
   with pytest.raises(ValueError, match="unknown case 'teachr'"):
     train_step.main(["--preset=tiny_resnet", "--cases=teachr"])
 
@@ -63,6 +69,7 @@ def test_the_peer_is_a_case_of_the_same_run(monkeypatch):
     ]
   )
   assert list(record.rows) == ["teacher", "torch_teacher", "torch_distill"]
+  assert record.title.endswith(", 1 device")
   assert record.rows["teacher"]["to_torch"] > 0
   assert "to_torch" not in record.rows["torch_teacher"]
 
@@ -179,6 +186,23 @@ def test_every_plan_is_of_commands_that_exist():
     "not asked for"
     in plans.make_plan("train_step", quick=True, torch=False).left_out[0]
   )
+
+
+def test_a_cpu_is_measured_as_one_device_and_as_two():
+  commands = plans.make_plan("train_step", quick=False, torch=False).commands
+  asked = [[a for a in c if a.startswith("--devices")] for c in commands]
+  assert asked == [["--devices=1"], ["--devices=2"]] * len(plans.STEPS)
+  made = "from benchmarks import machine; print(len(machine.take_devices({})))"
+  environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+  for count in (1, 3):
+    found = subprocess.run(
+      [sys.executable, "-c", made.format(count)],
+      env=environment,
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    assert int(found.stdout) == count
 
 
 def test_a_record_as_markdown():
