@@ -32,7 +32,7 @@ def default_config() -> ConfigDict:
 
   config.model = model = ConfigDict()
   model.preset = "resnet"  # `python -m pwl_jax.models` lists them.
-  model.converter = "auto"
+  model.converter = "auto_residual"  # Or another of method.converters.KINDS.
   model.dtype = "float32"  # To compute in; or "bfloat16".
   model.sync_batch_norm = False  # Over the batch of all devices.
 

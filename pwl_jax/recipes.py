@@ -21,13 +21,15 @@ class Named(NamedTuple):
 RECIPES = {
   "mixed": Named("every example its own composition; the defaults", {}),
   "paper": Named(
-    "one composition for the whole batch, converters from random numbers "
-    "and slow, no clipping, running averages of one pass after the other",
+    "one composition for the whole batch, linear converters from random "
+    "numbers and slow, no clipping, running averages of one pass after the "
+    "other",
     {
       "cross": "per_batch",
       "distill.clip_norm": 0.0,
       "distill.converter_rate": 0.2,
       "fit_converters": False,
+      "model.converter": "auto",
       "objective.stats_rule": "sequence",
     },
   ),
@@ -56,9 +58,8 @@ RECIPES = {
   "unclipped": Named(
     "mixed; gradients are not clipped", {"distill.clip_norm": 0.0}
   ),
-  "residual": Named(
-    "mixed; converters with a small network beside each linear map",
-    {"model.converter": "residual"},
+  "linear": Named(
+    "mixed; converters are linear maps", {"model.converter": "auto"}
   ),
   "own_averages": Named(
     "mixed; running averages are those of the student's own pass",

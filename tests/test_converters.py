@@ -43,13 +43,21 @@ def test_linear_is_an_affine_map_of_the_last_axis_at_every_position():
   assert decode(converter, variables, found).shape == t.shape
 
 
-def test_auto_is_identity_where_widths_are_equal_and_linear_elsewhere():
-  equal, variables = made("auto", 5, 5)
+@pytest.mark.parametrize(
+  "kind, elsewhere",
+  [
+    ("auto", converters.LinearConverter),
+    ("auto_residual", converters.ResidualConverter),
+  ],
+)
+def test_auto_is_identity_where_widths_are_equal(kind, elsewhere):
+  equal, variables = made(kind, 5, 5)
   x = jnp.arange(5.0)
   assert isinstance(equal, converters.IdentityConverter) and variables == {}
   assert encode(equal, variables, x) is x and decode(equal, variables, x) is x
-  assert isinstance(made("auto", 4, 5)[0], converters.LinearConverter)
+  assert isinstance(made(kind, 4, 5)[0], elsewhere)
   assert isinstance(made("linear", 5, 5)[0], converters.LinearConverter)
+  assert isinstance(made("residual", 5, 5)[0], converters.ResidualConverter)
 
 
 def test_impossible_converters_say_why():

@@ -7,14 +7,15 @@ cross its boundary got better on average.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
 from pwl_jax.evaluation.scores import Score
-from pwl_jax.method.feature import Feature, mask_of, values_of
+from pwl_jax.method.feature import mask_of, values_of
 from pwl_jax.method.network import Variables
 from pwl_jax.method.swapnet import SwapNet, boundary_name
 from pwl_jax.training.accuracy import Batches
@@ -31,6 +32,42 @@ class Trial(NamedTuple):
   after: float
 
 
+class _Boundary(NamedTuple):
+  """A converter, and what it is between."""
+
+  name: str
+  converter: nn.Module
+  shapes: tuple[
+    tuple[int, ...], ...
+  ]  # Of the teacher's feature, the student's.
+
+  def regressors(
+    self, variables: Variables, teacher: jax.Array, student: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """What its encoder and its decoder are affine in."""
+    if not hasattr(self.converter, "regressors"):
+      return teacher, student
+    own = variables["converters"][self.name]
+    return self.converter.apply(own, teacher, student, method="regressors")
+
+  def widths(self, variables: Variables) -> list[int]:
+    """Of the regressors."""
+    features = (
+      jax.ShapeDtypeStruct(shape, jnp.float32) for shape in self.shapes
+    )
+    found = jax.eval_shape(self.regressors, variables, *features)
+    return [rows.shape[-1] for rows in found]
+
+  def solve(self, variables: Variables, triangle: jax.Array) -> Any:
+    """Its best variables for all rows of a triangle."""
+    sample = _sample(jnp.asarray(jax.device_get(triangle)))
+    teacher, student = jnp.split(sample, self.widths(variables)[:1], axis=1)
+    if not hasattr(self.converter, "refit"):
+      return self.converter.fit(teacher, student)
+    own = variables["converters"][self.name]
+    return self.converter.refit(own, teacher, student)
+
+
 def make_refit(
   swapnet: SwapNet,
   *,
@@ -41,23 +78,31 @@ def make_refit(
 
   As if all batches had been one. What is carried from batch to batch is the
   triangle of a QR decomposition of all rows [1, teacher, student] seen so far:
-  it has the means and covariances of all of them.
+  it has the means and covariances of all of them. A converter that is affine in
+  more than the features says so (`regressors`), and is fitted by its `refit`.
   """
-  boundaries = tuple(
-    i for i in range(swapnet.num_units - 1) if swapnet.has_converter(i)
-  )
+  shapes = zip(swapnet.teacher.shapes(), swapnet.student.shapes(), strict=True)
+  boundaries = {
+    i: _Boundary(boundary_name(i), converter, pair)
+    for i, (converter, pair) in enumerate(
+      zip(swapnet.converters, shapes, strict=False)
+    )
+    if swapnet.has_converter(i)
+  }
 
   def reduce(variables, triangles, inputs, counts):
     x = normalise(inputs)
     teacher = swapnet.teacher.apply(variables["teacher"], x).features
     student = swapnet.student.apply(variables["student"], x).features
 
-    def triangle(i):
-      rows = _triangle(_rows(teacher[i], student[i], counts))
+    def triangle(i, boundary):
+      both = values_of(teacher[i]), values_of(student[i])
+      both = boundary.regressors(variables, *both)
+      rows = _triangle(_rows(both, mask_of(teacher[i]), counts))
       parts = jax.lax.all_gather(rows, AXIS).reshape(-1, rows.shape[1])
       return _triangle(jnp.concatenate([triangles[i], parts]))
 
-    return {i: triangle(i) for i in boundaries}
+    return {i: triangle(i, boundary) for i, boundary in boundaries.items()}
 
   run = on_all(reduce, devices, apart=(False, False, True, True))
 
@@ -67,23 +112,18 @@ def make_refit(
     watch: Callable[[Iterable], Iterable] = iter,
   ) -> dict[int, Any]:
     """`watch` is given the batches and passes them on, one by one."""
-    widths = [
-      (teacher[-1], student[-1])
-      for teacher, student in zip(
-        swapnet.teacher.shapes(), swapnet.student.shapes(), strict=True
-      )
-    ]
     if not boundaries:
       return {}
-    triangles = {i: jnp.zeros((1 + sum(widths[i]),) * 2) for i in boundaries}
+    triangles = {
+      i: jnp.zeros((1 + sum(boundary.widths(variables)),) * 2)
+      for i, boundary in boundaries.items()
+    }
     for inputs, _, counts in watch(batches):
       triangles = run(variables, triangles, inputs, counts)
-    fitted = {}
-    for i in boundaries:
-      sample = _sample(jnp.asarray(jax.device_get(triangles[i])))
-      teacher, student = jnp.split(sample, [widths[i][0]], axis=1)
-      fitted[i] = swapnet.converters[i].fit(teacher, student)
-    return fitted
+    return {
+      i: boundary.solve(variables, triangles[i])
+      for i, boundary in boundaries.items()
+    }
 
   return refit
 
@@ -125,13 +165,14 @@ def _mean_across(boundary: int, scores: Mapping[str, Score]) -> float:
   return sum(crossing) / len(crossing)
 
 
-def _rows(teacher: Feature, student: Feature, counts) -> jax.Array:
-  """[1, teacher, student] at every position; padding is rows of zeros."""
-  both = [values_of(teacher), values_of(student)]
-  features = jnp.concatenate(both, -1).astype(jnp.float32)
+def _rows(
+  parts: Sequence[jax.Array], mask: jax.Array | None, counts: jax.Array
+) -> jax.Array:
+  """[1, *parts] at every position; padding is rows of zeros."""
+  features = jnp.concatenate(parts, -1).astype(jnp.float32)
   features = features.reshape(len(counts), -1, features.shape[-1])
   rows = jnp.pad(features, ((0, 0), (0, 0), (1, 0)), constant_values=1.0)
-  counts, mask = counts[:, None, None], mask_of(teacher)
+  counts = counts[:, None, None]
   if mask is not None:
     counts = counts * mask.reshape(len(rows), -1, 1)
   return (rows * counts).reshape(-1, rows.shape[-1])

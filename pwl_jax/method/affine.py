@@ -16,16 +16,19 @@ class Affine(nn.Module):
 
   width_in: int
   width_out: int
+  use_bias: bool = True
+  kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 
   def setup(self):
-    init = nn.initializers.lecun_normal()
     shape = (self.width_in, self.width_out)
     zeros = nn.initializers.zeros
-    self.kernel = self.param("kernel", init, shape, jnp.float32)
-    self.bias = self.param("bias", zeros, shape[1:], jnp.float32)
+    self.kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+    if self.use_bias:
+      self.bias = self.param("bias", zeros, shape[1:], jnp.float32)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    return x @ self.kernel.astype(x.dtype) + self.bias.astype(x.dtype)
+    product = x @ self.kernel.astype(x.dtype)
+    return product + self.bias.astype(x.dtype) if self.use_bias else product
 
 
 class TwoMaps(nn.Module):

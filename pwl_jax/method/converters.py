@@ -4,12 +4,13 @@ An encoder takes the teacher's width to the student's, a decoder takes it
 back. Both are maps of the last axis, the same at every position, and affine
 but for the residual ones.
 
-  linear      two free maps, the paper's converter
-  identity    nothing at all; only where the widths are equal
-  auto        identity where the widths are equal, else linear
-  orthogonal  encode(decode(s)) = s: the encoder has orthonormal rows and the
-              decoder is its transpose
-  residual    linear, with a small network beside each map
+  linear         two free maps, the paper's converter
+  identity       nothing at all; only where the widths are equal
+  orthogonal     encode(decode(s)) = s: the encoder has orthonormal rows and
+                 the decoder is its transpose
+  residual       linear, with a small network beside each map
+  auto           identity where the widths are equal, else linear
+  auto_residual  identity where the widths are equal, else residual
 
 Each can also be fitted in closed form to a batch of features of the two
 networks, so that compositions work before any training.
@@ -26,7 +27,8 @@ from pwl_jax.method.checks import check_choice
 from pwl_jax.method.feature import Feature, paired_rows
 from pwl_jax.method.residual import ResidualConverter
 
-KINDS = ("auto", "linear", "identity", "orthogonal", "residual")
+AUTO = {"auto": "linear", "auto_residual": "residual"}
+KINDS = ("linear", "identity", "orthogonal", "residual", *AUTO)
 Variables = dict[str, Any]
 
 
@@ -37,6 +39,8 @@ def make_converter(
   widths = f"teacher {teacher_width}, student {student_width}"
   equal = student_width == teacher_width
   check_choice("converter", kind, KINDS)
+  if kind in AUTO:
+    kind = "identity" if equal else AUTO[kind]
   if kind == "identity" and not equal:
     raise ValueError(
       f"converter 'identity' needs equal widths, but at boundary {boundary} "
@@ -47,7 +51,7 @@ def make_converter(
       "converter 'orthogonal' needs a student no wider than the teacher, but "
       f"boundary {boundary} has {widths}; use 'linear' there"
     )
-  if kind == "identity" or (kind == "auto" and equal):
+  if kind == "identity":
     return IdentityConverter()
   if kind == "orthogonal":
     return OrthogonalConverter(teacher_width, student_width)
