@@ -17,10 +17,10 @@ from pwl_jax.method.feature import Feature
 
 
 class ResidualConverter(TwoMaps):
-  """Two residual maps; what is hidden is as wide as the wider network."""
+  """Two residual maps; what is hidden is as wide as the narrower network."""
 
   def setup(self):
-    hidden = max(self.teacher_width, self.student_width)
+    hidden = min(self.teacher_width, self.student_width)
     self.encoder = ResidualMap(self.teacher_width, hidden, self.student_width)
     self.decoder = ResidualMap(self.student_width, hidden, self.teacher_width)
 
