@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
   """Has the model, and its upgrade that is under way."""
 
   daemon_threads = False  # Those that answer are waited for in the end.
+  request_queue_size = 128  # Who waits for a turn; Python's 5 turn others away.
 
   def __init__(self, address, model):
     super().__init__(address, Handler)

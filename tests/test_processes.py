@@ -13,6 +13,7 @@ import pytest
 from jax import flatten_util
 
 from pwl_jax import models, trained
+from pwl_jax.config import default_config
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.report.results import read
 from pwl_jax.training import distributed
@@ -88,7 +89,8 @@ def made(workdir, stage, swapnet):
 
 
 def pair(preset, *input_shape):
-  return SwapNet.create(*models.create_pair(preset, input_shape=input_shape))
+  networks = models.create_pair(preset, input_shape=input_shape)
+  return SwapNet.create(*networks, default_config().model.converter)
 
 
 def test_a_command_that_was_ended_goes_on_to_the_same_end(tmp_path):
