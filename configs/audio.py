@@ -10,8 +10,8 @@ and digit are what is reported on, 250 recordings, as is usual.
 
 Reached by `small` (701,434 parameters teach 17,466) on these 250, in 11 minutes
 on two CPU cores that had other work too: teacher 99.2 %, student plain 98.8 %,
-student with plain distillation 98.0 %, swap network SSSS 100.0, TSSS 99.2, TTSS
-99.2, TTTS 99.6, TTTT 99.2 %; the worst of all compositions is STST, 98.4 %.
+student with plain distillation 98.0 %, swap network SSSS 100.0, TSSS 99.6, TTSS
+99.2, TTTS 99.2, TTTT 99.2 %; the worst of all compositions is STST, 97.2 %.
 """
 
 from pwl_jax.config import default_config

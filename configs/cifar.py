@@ -12,7 +12,7 @@ and few epochs. The data set has to be prepared in DIR, once:
 Reached by resnet,cifar10,small (701,466 parameters teach 78,954) on the 10,000
 test images, means of seeds 0 and 1 (python -m benchmarks.quality): teacher
 79.4 %, student plain 69.7 %, student with plain distillation 73.5 %, swap
-network SSSS 75.4, TSSS 77.4, TTSS 78.1, TTTS 79.2, TTTT 79.4 %. The images were
+network SSSS 75.4, TSSS 77.4, TTSS 77.9, TTTS 79.0, TTTT 79.4 %. The images were
 JPEGs made from the originals, 38.6 dB from them on average.
 """
 
