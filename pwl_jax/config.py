@@ -61,6 +61,7 @@ def default_config() -> ConfigDict:
   config.objective = objective = ConfigDict()
   objective.alpha = 0.4
   objective.temperature = 2.0
+  objective.others_weight = 0.0  # Of classes beside the label; 0: as KL has it.
   objective.feature_weight = 1.0
   objective.reconstruction_weight = 1.0
   objective.cross_weight = 2.0

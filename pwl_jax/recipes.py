@@ -41,6 +41,11 @@ RECIPES = {
     "mixed; half-replaced networks learn labels too",
     {"objective.cross_alpha": 0.4},
   ),
+  "decoupled": Named(
+    "mixed; a teacher that is sure of the label still says much of the other "
+    "classes",
+    {"objective.others_weight": 2.0},
+  ),
   "uniform": Named(
     "mixed; all compositions as often", {"objective.sampler": "uniform"}
   ),

@@ -203,7 +203,9 @@ TRAININGS = {
     "student",
     reads=(
       *("student.", *STUDENT),
-      *("objective.alpha", "objective.temperature"),
+      "objective.alpha",
+      "objective.temperature",
+      "objective.others_weight",
     ),
     needs_teacher=True,
   ),

@@ -43,6 +43,7 @@ FREE = (*PATHS, "data.workers")
 LATER = {
   "student_precision": "float32",
   "objective.cross_alpha": 0.0,
+  "objective.others_weight": 0.0,
   "imported.network": "teacher",
   "started.network": "student",
   "started.digest": "",

@@ -53,11 +53,63 @@ def test_soft_loss_vanishes_only_where_logits_agree_up_to_a_shift():
   assert (other > 1e-3).all()
 
 
+def test_decoupled_loss_in_float64():
+  """Two answers, the label or not; and the other classes by themselves."""
+  student, teacher = 3 * RNG.normal(size=(2, 6, 10))
+  labels, rows = RNG.integers(10, size=6), np.arange(6)
+  p, q = (np.exp(log_softmax64(x / 2.0)) for x in (teacher, student))
+  expected = np.zeros(6)
+  for row in rows:
+    sure = [np.array([x[row, labels[row]]]) for x in (p, q)]
+    binary = [np.append(x, 1 - x) for x in sure]
+    others = [np.delete(x[row], labels[row]) for x in (p, q)]
+    others = [x / x.sum() for x in others]
+    for weight, (of_p, of_q) in ((1, binary), (3, others)):
+      expected[row] += 4 * weight * (of_p * np.log(of_p / of_q)).sum()
+  for answers in (labels, np.eye(10)[labels] * 0.9 + 0.01):
+    found = losses.decoupled_loss(
+      *map(jnp.array, (student, teacher, answers)),
+      temperature=2.0,
+      others_weight=3.0,
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_decoupled_loss_is_the_soft_loss_where_others_weigh_what_is_left():
+  student, teacher = jnp.array(3 * RNG.normal(size=(2, 6, 10)))
+  labels = jnp.arange(6)
+  left = 1 - jax.nn.softmax(teacher / 2)[labels, labels]
+  found = losses.decoupled_loss(
+    student, teacher, labels, temperature=2.0, others_weight=left
+  )
+  soft = losses.soft_loss(student, teacher, temperature=2.0)
+  np.testing.assert_allclose(found, soft, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1.0, 1000.0])
+def test_decoupled_loss_of_teachers_who_are_sure_has_finite_gradients(size):
+  teacher, labels = size * jnp.eye(4), jnp.arange(4)
+
+  def loss(logits):
+    return losses.decoupled_loss(
+      logits, teacher, labels, temperature=2.0, others_weight=2.0
+    ).sum()
+
+  for logits in (-teacher, jnp.zeros((4, 4)), teacher[::-1]):
+    assert jnp.isfinite(loss(logits))
+    assert jnp.isfinite(jax.grad(loss)(logits)).all()
+  np.testing.assert_allclose(loss(teacher + 3), 0, atol=1e-5)
+  np.testing.assert_allclose(jax.grad(loss)(teacher), 0, atol=1e-5)
+
+
 @pytest.mark.parametrize("temperature", [0, -1.0])
 def test_temperature_must_be_positive(temperature):
+  same = jnp.ones((1, 2)), jnp.ones((1, 2))
   with pytest.raises(ValueError, match="positive"):
-    losses.soft_loss(
-      jnp.ones((1, 2)), jnp.ones((1, 2)), temperature=temperature
+    losses.soft_loss(*same, temperature=temperature)
+  with pytest.raises(ValueError, match="positive"):
+    losses.decoupled_loss(
+      *same, jnp.array([0]), temperature=temperature, others_weight=2.0
     )
 
 

@@ -232,6 +232,20 @@ def test_labels_have_their_share_of_the_cross_loss(tiny):
   np.testing.assert_allclose(cross(0.25), expected, rtol=1e-5)
 
 
+def test_every_soft_loss_is_decoupled_where_other_classes_have_a_weight(tiny):
+  case = tiny("tiny_vit")
+  student, teacher, mixed = (
+    case.logits(case.variables, case.x, word) for word in ("SSS", "TTT", "STT")
+  )
+  options = dict(temperature=3.0, others_weight=2.5)
+  parts = found(case, composition="STT", train=False, **options).parts
+  for name, logits, weight in (("soft", student, 0.6), ("cross", mixed, 2.0)):
+    expected = losses.decoupled_loss(logits, teacher, case.labels, **options)
+    np.testing.assert_allclose(
+      parts[name], weight * expected.mean(), rtol=1e-5, atol=1e-7
+    )
+
+
 def test_evaluation_mode_leaves_the_statistics_alone(tiny):
   case = tiny("tiny_resnet")
   stats = split(case.variables)[1]["student"]
@@ -267,6 +281,8 @@ def test_bad_options_say_what_to_do(tiny):
     (dict(stats_rule="mean"), "both, sequence, student"),
     (dict(alpha=1.5), r"\[0, 1\]; got 1.5"),
     (dict(cross_alpha=-1), r"cross_alpha .*\[0, 1\]; got -1"),
+    (dict(others_weight=-1), "others_weight is -1; .* at least 0"),
+    (dict(cross_weight=-1), "cross_weight is -1; .* at least 0"),
     (dict(cross_mode="all", stats_rule="sequence"), "behind the student's own"),
     (dict(temperature=0), "positive"),
     (dict(sampler="papr"), "did you mean 'paper'"),

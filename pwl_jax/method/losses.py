@@ -44,6 +44,40 @@ def soft_loss(
   return temperature**2 * jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
 
 
+def decoupled_loss(
+  logits: jax.Array,
+  teacher_logits: jax.Array,
+  labels: jax.Array,
+  *,
+  temperature: float,
+  others_weight: float,
+) -> jax.Array:
+  """The soft loss in its two parts, the second with a weight: -> [b].
+
+  KL(p || q) is KL of (p_y, 1 - p_y), how sure of the label y, plus 1 - p_y
+  times KL among the other classes. So the surer a teacher, the less it says of
+  these; with `others_weight` in place of 1 - p_y it does (arXiv 2203.08679).
+  """
+  check_temperature(temperature)
+  log_p, log_q = (
+    jax.nn.log_softmax(x.astype(jnp.float32) / temperature)
+    for x in (teacher_logits, logits)
+  )
+  labels = labels.argmax(-1) if labels.ndim == 2 else labels
+  own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+  rest_p, rest_q = (
+    jax.nn.logsumexp(x, axis=-1, where=~own, keepdims=True)
+    for x in (log_p, log_q)
+  )
+  # The label's share of the others is 0 before the exponential, not behind it:
+  # that of a teacher who is sure of it would be too large for a float.
+  others = jnp.exp(jnp.where(own, -jnp.inf, log_p - rest_p))
+  among = jnp.sum(others * (log_p - log_q - rest_p + rest_q), axis=-1)
+  sure = jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1, where=own)
+  unsure = jnp.sum(jnp.exp(rest_p) * (rest_p - rest_q), axis=-1)
+  return temperature**2 * (sure + unsure + others_weight * among)
+
+
 def distance(a: Feature, b: Feature) -> jax.Array:
   """Mean squared difference plus 1 - cosine: [b, ...] x 2 -> [b].
 

@@ -116,10 +116,7 @@ def loss_parts(
     if not _is_zero(alpha):
       hard = jnp.mean(losses.hard_loss(logits, labels))
     if not _is_zero(1 - alpha):
-      temperature = options.temperature
-      soft = jnp.mean(
-        losses.soft_loss(logits, teacher.logits, temperature=temperature)
-      )
+      soft = jnp.mean(_soft_loss(logits, teacher.logits, labels, options))
     return alpha * hard, (1 - alpha) * soft
 
   is_random = options.cross_mode == "random"
@@ -144,6 +141,16 @@ def loss_parts(
     student.logits,
     teacher.logits,
     _new_stats(variables["student"], student, passes, options.stats_rule),
+  )
+
+
+def _soft_loss(logits, teacher_logits, labels, options: Options) -> jax.Array:
+  answers = logits, teacher_logits
+  temperature, weight = options.temperature, options.others_weight
+  if _is_zero(weight):
+    return losses.soft_loss(*answers, temperature=temperature)
+  return losses.decoupled_loss(
+    *answers, labels, temperature=temperature, others_weight=weight
   )
 
 

@@ -19,6 +19,9 @@ class Options:
 
   alpha: float = 0.4  # Share of the hard loss; the soft loss has the rest.
   temperature: float = 2.0  # tau of every KL term.
+  # What every KL term says of the classes beside the label weighs so much,
+  # however sure of the label the teacher is; 0 leaves it to the KL.
+  others_weight: float = 0.0
   feature_weight: float = 1.0
   reconstruction_weight: float = 1.0
   cross_weight: float = 2.0
@@ -43,8 +46,8 @@ class Options:
           f"{alpha}"
         )
     check_temperature(self.temperature)
-    for name in ("feature_weight", "reconstruction_weight", "cross_weight"):
-      if isinstance(weight := getattr(self, name), int | float):
+    for name, weight in vars(self).items():
+      if name.endswith("_weight") and isinstance(weight, int | float):
         check_range(name, weight, 0)
     check_choice("cross_mode", self.cross_mode, CROSS_MODES)
     check_choice("stats_rule", self.stats_rule, STATS_RULES)
