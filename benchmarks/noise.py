@@ -3,7 +3,7 @@
 import numpy as np
 
 from pwl_jax import models
-from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
+from pwl_jax.bundle.inputs import ImageInput, Input, SoundInput, TextInput
 from pwl_jax.data.dataset import Dataset, Split, make_dataset
 from pwl_jax.data.inputs import noise
 from pwl_jax.data.tokens import MIN_VOCAB_SIZE, train_tokenizer

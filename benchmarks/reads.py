@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.records import Record, parser_of, tell
 from benchmarks.timing import explained, in_turns, summaries
-from pwl_jax.bundle import stores, storing
+from pwl_jax.bundle import memory, stores, storing
 from pwl_jax.bundle.manifest import STORES, Leaf, weights_place
 
 PIECE, LEAVES = "teacher/unit0", 8
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> list[Record]:
     for i in range(LEAVES)
   }
   leaves = {
-    name: Leaf(str(array.dtype), array.shape, stores.digest(array))
+    name: Leaf(str(array.dtype), array.shape, memory.digest(array))
     for name, array in arrays.items()
   }
   with tempfile.TemporaryDirectory() as temporary:
@@ -67,7 +67,7 @@ def _reader(store: str, place: pathlib.Path, leaves):
     with stores.opened(store, place, leaves) as read:
       for name, leaf in leaves.items():
         array = read(name, leaf, lambda nbytes: None)
-        assert stores.digest(array) == leaf.sha256
+        assert memory.digest(array) == leaf.sha256
 
   return run
 

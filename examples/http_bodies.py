@@ -12,7 +12,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from pwl_jax.bundle.parts import ImageInput, SoundInput
+from pwl_jax.bundle.inputs import ImageInput, SoundInput
 
 MOST_PIXELS = 2**24  # Of an image file, which may be far smaller than these.
 IMAGE_FILES = {"image/png": "PNG", "image/jpeg": "JPEG"}

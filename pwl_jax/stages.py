@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from pwl_jax import workdirs
-from pwl_jax.bundle.parts import ImageInput, TextInput
+from pwl_jax.bundle.inputs import ImageInput, TextInput
 from pwl_jax.config import with_recipe
 from pwl_jax.context import Context
 from pwl_jax.data.dataset import channel_statistics

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from pwl_jax.bundle.parts import Input, SoundInput, TextInput
+from pwl_jax.bundle.inputs import Input, SoundInput, TextInput
 from pwl_jax.data.tokenizer_files import read_tokenizer, tokenizer_in
 from pwl_jax.data.tokens import Tokenizer
 from pwl_jax.existing import Start, Wanted, make_start

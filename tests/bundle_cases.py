@@ -15,6 +15,7 @@ import pytest
 from pwl_jax import models
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle import storing
+from pwl_jax.bundle.inputs import SoundInput
 from pwl_jax.bundle.manifest import (
   Composition,
   ImageInput,
@@ -22,7 +23,7 @@ from pwl_jax.bundle.manifest import (
   Manifest,
   Piece,
 )
-from pwl_jax.bundle.parts import Damaged, SoundInput, weights_place
+from pwl_jax.bundle.parts import Damaged, weights_place
 from pwl_jax.bundle.reading import open_bundle
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pwl_jax.bundle.parts import ImageInput
+from pwl_jax.bundle.inputs import ImageInput
 from pwl_jax.data import augment as aug
 from pwl_jax.data.inputs import make_prepare
 

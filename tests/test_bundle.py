@@ -9,7 +9,7 @@ import orbax.checkpoint as ocp
 import pytest
 from safetensors.numpy import load_file
 
-from pwl_jax.bundle import stores
+from pwl_jax.bundle import memory
 from pwl_jax.bundle.names import flat
 from pwl_jax.bundle.reading import open_bundle
 from pwl_jax.bundle.verify import verify
@@ -264,8 +264,8 @@ def test_every_kind_of_array_comes_back(tmp_path, store):
   read = []
   found = open_bundle(directory).leaves("student/unit0", read.append)
   assert sum(read) == sum(array.nbytes for array in arrays.values())
-  assert max(read) <= stores.STEP
+  assert max(read) <= memory.STEP
   for name, array in arrays.items():
     np.testing.assert_array_equal(found[name], array, strict=True)
-    assert found[name].ctypes.data % stores.ALIGNMENT == 0
+    assert found[name].ctypes.data % memory.ALIGNMENT == 0
     assert not found[name].flags.writeable

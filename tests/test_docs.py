@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pwl_jax import models
-from pwl_jax.bundle.parts import ImageInput, Manifest, SoundInput, TextInput
+from pwl_jax.bundle.inputs import ImageInput, SoundInput, TextInput
+from pwl_jax.bundle.parts import Manifest
 from pwl_jax.data.tokens import train_tokenizer
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet

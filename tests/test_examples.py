@@ -20,7 +20,7 @@ import pytest
 from examples import http_server, own_loop, own_networks
 from examples.http_bodies import MOST_PIXELS, Refused, read_examples
 from pwl_jax import models
-from pwl_jax.bundle.parts import ImageInput, SoundInput, TextInput
+from pwl_jax.bundle.inputs import ImageInput, SoundInput, TextInput
 from pwl_jax.bundle.verify import verify
 from pwl_jax.data.digits import load_digits
 from pwl_jax.method.variables import count_parameters

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pwl_jax import models, stages
-from pwl_jax.bundle.parts import SoundInput, TextInput
+from pwl_jax.bundle.inputs import SoundInput, TextInput
 from pwl_jax.config import default_config
 from pwl_jax.report.results import read
 from pwl_jax.runtime import open_model

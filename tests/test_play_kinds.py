@@ -7,7 +7,7 @@ import pytest
 from play_cases import in_terminal, play_json, player
 
 from pwl_jax import models
-from pwl_jax.bundle.parts import SoundInput, TextInput
+from pwl_jax.bundle.inputs import SoundInput, TextInput
 from pwl_jax.data.sources import load_dataset
 from pwl_jax.data.tokens import train_tokenizer
 from pwl_jax.method.swapnet import SwapNet

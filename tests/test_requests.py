@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 from PIL import Image
 
-from pwl_jax.bundle.parts import ImageInput, SoundInput
+from pwl_jax.bundle.inputs import ImageInput, SoundInput
 from pwl_jax.data import views
 from pwl_jax.runtime import open_model
 from pwl_jax.runtime.requests import of_images, of_sounds, reader

@@ -7,7 +7,8 @@ import pytest
 
 from pwl_jax import models
 from pwl_jax.bundle import manifest as manifests
-from pwl_jax.bundle.parts import Composition, SoundInput, TextInput
+from pwl_jax.bundle.inputs import SoundInput, TextInput
+from pwl_jax.bundle.parts import Composition
 from pwl_jax.bundle.verify import verify
 from pwl_jax.bundle.write import write_bundle
 from pwl_jax.data.inputs import noise, to_network

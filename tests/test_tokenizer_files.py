@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pwl_jax.bundle.parts import TextInput
+from pwl_jax.bundle.inputs import TextInput
 from pwl_jax.data.tokenizer_files import keep_tokenizer, read_tokenizer
 from pwl_jax.data.tokens import Tokenizer, train_tokenizer
 from pwl_jax.teachers import tokenizer_for

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pwl_jax.bundle.parts import SoundInput
+from pwl_jax.bundle.inputs import SoundInput
 from pwl_jax.data import waves
 from pwl_jax.data.examples import label_key, read_split
 from pwl_jax.data.prepared import open_builder

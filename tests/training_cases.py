@@ -5,7 +5,7 @@ import numpy as np
 from flax import linen as nn
 from rich.console import Console
 
-from pwl_jax.bundle.parts import TextInput
+from pwl_jax.bundle.inputs import TextInput
 from pwl_jax.data.dataset import Split, channel_statistics, make_dataset
 from pwl_jax.method.network import Network
 from pwl_jax.method.swapnet import SwapNet

@@ -1,6 +1,7 @@
 """The bundle: a directory that a trained swap network is served from.
 
   parts     what a bundle consists of
+  inputs    what it answers: images, texts or sounds
   manifest  what lies in one, and what every array of it was
   reading   pieces and programs out of a bundle, verified
   verify    whether everything in it is what was written
@@ -8,6 +9,8 @@
   write     a bundle from a trained swap network
   fields, valid, forms   what a manifest may say
   stores, storing        arrays off the disk, and onto it
+  orbax_store, safetensors_store   the two kinds of store
+  memory                 what arrays are read into
   files                  regular files, and no others
   placing, ours          a directory that is there whole or not at all, and
                          what it may take the place of

@@ -6,7 +6,7 @@ Whether they fit one another is for `valid` to judge.
 import re
 from typing import Any
 
-from pwl_jax.bundle import forms, parts
+from pwl_jax.bundle import forms, inputs, parts
 
 _PATHS = (f"{parts.WEIGHTS}/", f"{parts.CALIBRATION}/")
 
@@ -61,7 +61,7 @@ _INPUTS = {
     "image": forms.listed(forms.whole(1), 3),
     "mean": forms.listed(forms.number),
     "deviation": forms.listed(forms.positive),
-    "resize": forms.one_of(parts.RESIZES),
+    "resize": forms.one_of(inputs.RESIZES),
   },
   "texts": {"length": forms.whole(1), "tokenizer": forms.text},
   "sounds": {"samples": forms.whole(1), "sample_rate": forms.whole(1)},
@@ -72,7 +72,7 @@ _kind = forms.one_of(_INPUTS)
 def _input(value: Any, where: str):
   """Fields that its kind has; images need not say that they are."""
   named = isinstance(value, dict) and "kind" in value
-  kind = value["kind"] if named else parts.ImageInput.kind
+  kind = value["kind"] if named else inputs.ImageInput.kind
   _kind(kind, f"{where}.kind")
   told = {"kind": _kind} if named else {}
   forms.fields({**told, **_INPUTS[kind]})(value, where)

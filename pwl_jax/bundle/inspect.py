@@ -13,7 +13,8 @@ from rich.filesize import decimal as size
 from rich.table import Table
 from rich.text import Text
 
-from pwl_jax.bundle.parts import COARSE, REST, Input, SoundInput, TextInput
+from pwl_jax.bundle.inputs import Input, SoundInput, TextInput
+from pwl_jax.bundle.parts import COARSE, REST
 from pwl_jax.bundle.reading import Bundle
 from pwl_jax.bundle.text import plain
 from pwl_jax.method import composition as compositions

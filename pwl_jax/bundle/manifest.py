@@ -13,18 +13,16 @@ from typing import Any
 
 from pwl_jax.bundle import fields as manifest_fields
 from pwl_jax.bundle import files, text, valid
+from pwl_jax.bundle.inputs import INPUTS, ImageInput, Input
 from pwl_jax.bundle.parts import (
   CALIBRATION,
   CONVERTERS,
   DECODE,
   ENCODE,
-  INPUTS,
   RUN,
   STORES,
   Composition,
   Damaged,
-  ImageInput,
-  Input,
   Leaf,
   Manifest,
   Piece,

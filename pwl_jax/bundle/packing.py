@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pwl_jax.bundle import stores
+from pwl_jax.bundle import memory
 from pwl_jax.bundle.parts import CONSTANTS, Damaged, Leaf
 from pwl_jax.compress import sparse
 from pwl_jax.compress.sparse import Sparse
@@ -66,7 +66,7 @@ def stored_of(leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
 
 def empty(leaves: Mapping[str, Leaf]) -> dict[str, np.ndarray]:
   """Memory for those that are not stored as they are."""
-  return stores.empty(
+  return memory.empty(
     {
       name: leaf
       for name, leaf in leaves.items()
@@ -80,10 +80,10 @@ def _is_sparse(leaf: Leaf) -> bool:
 
 
 def read_leaf(
-  read: stores.ReadLeaf,
+  read: memory.ReadLeaf,
   name: str,
   leaf: Leaf,
-  pace: stores.Pace,
+  pace: memory.Pace,
   unpacked: Mapping[str, np.ndarray],
 ) -> np.ndarray:
   """One leaf as it is in memory, which `empty` gave where it was packed."""

@@ -14,10 +14,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from pwl_jax.bundle.inputs import Input
 from pwl_jax.method import composition as compositions
 
 STORES = ("orbax", "safetensors")
-RESIZES = ("exact", "centre")
 RUN, ENCODE, DECODE = "run", "encode", "decode"  # The roles of programs.
 CONVERTERS, CALIBRATION, REST = "converters", "calibration", "rest"
 COARSE = compositions.GROUPS[compositions.COARSE]
@@ -107,57 +107,6 @@ class Composition(NamedTuple):
   valid: float | None  # Accuracy on held-out examples, of 1.
   test: float | None
   calibrated: bool  # Whether it runs on batch statistics of its own.
-
-
-class ImageInput(NamedTuple):
-  """The first units take uint8 pixels, and normalise them."""
-
-  image: tuple[int, ...]  # Height, width, channels.
-  mean: tuple[float, ...]
-  deviation: tuple[float, ...]
-  # "exact": images have this size. "centre": others are cut and resized to it
-  # as pwl_jax.data.views.centre_view does, which the network was trained for.
-  resize: str
-
-  kind = "images"
-  dtype = "uint8"
-
-  @property
-  def shape(self) -> tuple[int, ...]:
-    """Of one example, as the first units take it."""
-    return self.image
-
-
-class TextInput(NamedTuple):
-  """The first units take tokens, int32, with padding behind them."""
-
-  length: int  # Of the tokens; longer texts are cut.
-  tokenizer: str  # A tokenizer.json, as the library `tokenizers` reads it.
-
-  kind = "texts"
-  dtype = "int32"
-
-  @property
-  def shape(self) -> tuple[int, ...]:
-    return (self.length,)
-
-
-class SoundInput(NamedTuple):
-  """The first units take int16 samples, with silence behind them."""
-
-  samples: int  # Longer sounds are cut.
-  sample_rate: int  # Per second.
-
-  kind = "sounds"
-  dtype = "int16"
-
-  @property
-  def shape(self) -> tuple[int, ...]:
-    return (self.samples,)
-
-
-INPUTS = {kind.kind: kind for kind in (ImageInput, TextInput, SoundInput)}
-Input = ImageInput | TextInput | SoundInput
 
 
 class Manifest(NamedTuple):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pwl_jax.bundle import files, packing, stores
+from pwl_jax.bundle import files, memory, packing, stores
 from pwl_jax.bundle import manifest as manifests
 from pwl_jax.bundle.manifest import Damaged, Leaf, Manifest
 from pwl_jax.compress import refine
@@ -54,7 +54,7 @@ class Bundle:
   def leaves(
     self,
     piece: str,
-    pace: stores.Pace | None = None,
+    pace: memory.Pace | None = None,
     held: Mapping[str, Arrays] = NOTHING,
   ) -> dict[str, np.ndarray]:
     """All arrays of a piece, read-only, or none.
@@ -74,7 +74,7 @@ class Bundle:
   def each_leaf(
     self,
     piece: str,
-    pace: stores.Pace | None = None,
+    pace: memory.Pace | None = None,
     held: Mapping[str, Arrays] = NOTHING,
   ) -> Iterator[tuple[str, np.ndarray | Damaged]]:
     """Every leaf of a piece by name, or what is wrong with it."""
@@ -87,7 +87,7 @@ class Bundle:
         held[part] if part in held else self.leaves(part, pace)
         for part in found.made_of
       )
-      arrays = stores.empty(found.leaves)
+      arrays = memory.empty(found.leaves)
       refine.join_into(arrays, coarse, rest, lambda: pace(0))
     except ValueError as error:  # `Damaged` among them.
       for name in found.leaves:
@@ -102,7 +102,7 @@ class Bundle:
       yield name, array
 
   def _each_stored(
-    self, piece: str, pace: stores.Pace
+    self, piece: str, pace: memory.Pace
   ) -> Iterator[tuple[str, np.ndarray | Damaged]]:
     """Of a piece in a place of its own."""
     leaves = self._piece(piece).leaves
@@ -212,6 +212,6 @@ def _no_pace(nbytes: int) -> Any:
 
 def _verify(array: np.ndarray, leaf: Leaf):
   """And read-only from then on."""
-  if stores.digest(array) != leaf.sha256:
+  if memory.digest(array) != leaf.sha256:
     raise Damaged("its bytes are not those that were written")
   array.flags.writeable = False

@@ -8,7 +8,7 @@ whoever writes a manifest, and has some of its parts.
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 
-from pwl_jax.bundle import parts
+from pwl_jax.bundle import inputs, parts
 from pwl_jax.bundle.parts import Manifest
 from pwl_jax.method import composition as compositions
 
@@ -18,7 +18,7 @@ _STATISTICS = "batch_stats/"  # How the names of such leaves begin.
 def check(manifest: Manifest):
   """Raises unless what a manifest says fits together."""
   _check_pieces(manifest)  # First: others count on there being num_units.
-  if isinstance(manifest.input, parts.ImageInput):
+  if isinstance(manifest.input, inputs.ImageInput):
     channels = manifest.input.image[-1]
     for name in ("mean", "deviation"):
       check_channels(f"input.{name}", getattr(manifest.input, name), channels)

@@ -1,6 +1,7 @@
 """Where examples come from, and how they reach the device.
 
 dataset   train, valid and test; splits in memory, uint8 images and labels
+checks    what arrays must be to be a split
 sources   sets by name: "digits", "tfds:cifar10", "arrays:PATH", "synthetic"
 tfds      sets that TFDS prepared, in memory or streamed
 prepared  opening them; `prepare` makes them

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from pwl_jax.bundle.parts import ImageInput, Input, TextInput
+from pwl_jax.bundle.inputs import ImageInput, Input, TextInput
+from pwl_jax.data.checks import check_arrays, check_labels
 
 TEST_SHARE = 0.2  # Of a set that has no test split of its own.
 STATISTICS_SAMPLE = 2048  # Examples of a stream; a set in memory counts whole.
@@ -119,16 +120,23 @@ def make_dataset(
       f"{name}: a valid_share of {valid_share} is no part of the training "
       "split; choose one between 0 and 1, such as 0.1"
     )
-  given = {"train": train} if test is None else {"train": train, "test": test}
+  given = {f"{name}, train split": train}
+  if test is not None:
+    given[f"{name}, test split"] = test
   if input is None:
     resize = "exact" if isinstance(train, Split) else "centre"
     input = ImageInput(tuple(train.input_shape), (), (), resize)
-  for title, split in given.items():
-    _check_form(f"{name}, {title} split", split, input)
+  # A stream checks each example when it reads it.
+  in_memory = {where: s for where, s in given.items() if isinstance(s, Split)}
+  for where, split in in_memory.items():
+    check_arrays(where, split.inputs, split.labels, input)
+  for where, split in given.items():
+    if not len(split):
+      raise ValueError(f"{where} is empty; check the name and the split")
   if class_names is None:
     class_names = _found_classes(name, train.labels)
-  for title, split in given.items():
-    _check_labels(f"{name}, {title} split", split, len(class_names))
+  for where, split in in_memory.items():
+    check_labels(where, split.labels, len(class_names))
   if test is None:
     test, train = _divide(train, TEST_SHARE)
   if train.input_shape != test.input_shape:
@@ -192,66 +200,3 @@ def channel_statistics(split: Any) -> tuple[list[float], list[float]]:
   mean = share @ values
   deviation = np.sqrt(np.maximum(share @ values**2 - mean**2, 0))
   return mean.tolist(), np.maximum(deviation, 1e-3).tolist()
-
-
-def _check_form(where: str, split: Any, input: Input):
-  if isinstance(split, Split):
-    if isinstance(input, ImageInput):
-      _check_images(where, split.inputs)
-    elif (split.inputs.dtype, split.input_shape) != (input.dtype, input.shape):
-      raise ValueError(
-        f"{where}: {input.kind} must be {input.dtype} {['n', *input.shape]}, "
-        f"got {split.inputs.dtype} {list(split.inputs.shape)}"
-      )
-    _check_label_array(where, input.kind, len(split.inputs), split.labels)
-  if not len(split):
-    raise ValueError(f"{where} is empty; check the name and the split")
-
-
-def _check_images(where: str, images: np.ndarray):
-  if images.ndim != 4 or images.dtype != np.uint8:
-    advice = ""
-    if np.issubdtype(images.dtype, np.floating):
-      advice = (
-        "; pixels from 0 to 1 become so with "
-        "(255 * images).round().astype(numpy.uint8)"
-      )
-    raise ValueError(
-      f"{where}: images must be uint8 [n, height, width, channels], got "
-      f"{images.dtype} {list(images.shape)}{advice}"
-    )
-  if not all(images.shape[1:]):
-    raise ValueError(
-      f"{where}: images of {list(images.shape[1:])} have no pixels"
-    )
-
-
-def _check_label_array(where: str, kind: str, count: int, labels: np.ndarray):
-  if labels.shape != (count,):
-    raise ValueError(
-      f"{where}: {count} {kind} need as many labels, got labels of shape "
-      f"{list(labels.shape)}"
-    )
-  if not np.issubdtype(labels.dtype, np.integer):
-    raise ValueError(
-      f"{where}: labels must be whole numbers, got {labels.dtype}"
-    )
-
-
-def _check_labels(where: str, split: Any, num_classes: int):
-  if not isinstance(split, Split):
-    return  # A stream checks each label when it reads it.
-  low, high = int(split.labels.min()), int(split.labels.max())
-  if low < 0 or high >= num_classes:
-    raise ValueError(
-      f"{where}: {label_range(low, high, num_classes)}"
-      + ("; this split hides its labels" if high < 0 else "")
-    )
-
-
-def label_range(low: int, high: int, num_classes: int) -> str:
-  """Of a complaint: what labels are, and what they may be."""
-  return (
-    f"labels go from {low} to {high}, but {num_classes} classes allow 0 to "
-    f"{num_classes - 1}; classes are numbered from 0"
-  )

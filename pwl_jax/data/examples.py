@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl_jax.data.dataset import TEST_SHARE, drawn, label_range
+from pwl_jax.data.checks import label_range
+from pwl_jax.data.dataset import TEST_SHARE, drawn
 from pwl_jax.data.prepared import check_train_split, import_tfds, open_source
 from pwl_jax.data.records import damaged, features_of, read_each
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
+from pwl_jax.bundle.inputs import ImageInput, Input, SoundInput, TextInput
 from pwl_jax.data import audio_changes, augment
 from pwl_jax.data.augment import mixup, normalise
 from pwl_jax.data.tokens import Tokenizer

@@ -7,7 +7,7 @@ up to one length.
 
 import numpy as np
 
-from pwl_jax.bundle.parts import SoundInput, TextInput
+from pwl_jax.bundle.inputs import SoundInput, TextInput
 from pwl_jax.data.dataset import Dataset, Split, make_dataset
 from pwl_jax.data.prepared import import_tfds, open_builder
 from pwl_jax.data.strings import Strings

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pwl_jax.data.dataset import label_range
+from pwl_jax.data.checks import label_range
 
 View = Callable[[Image.Image, int], np.ndarray]  # image, its place -> pixels
 

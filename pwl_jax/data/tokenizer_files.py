@@ -5,7 +5,7 @@ import pathlib
 
 import tokenizers
 
-from pwl_jax.bundle.parts import Input, TextInput
+from pwl_jax.bundle.inputs import Input, TextInput
 from pwl_jax.whole import write_whole
 
 FILE = "tokenizer.json"

@@ -7,14 +7,14 @@ import jax
 from jax import export
 
 from pwl_jax.bundle import valid
-from pwl_jax.bundle.parts import (
+from pwl_jax.bundle.inputs import (
   RESIZES,
-  Composition,
   ImageInput,
   Input,
   SoundInput,
   TextInput,
 )
+from pwl_jax.bundle.parts import Composition
 from pwl_jax.data.tokens import Tokenizer
 from pwl_jax.evaluation.calibration import nodes_to_calibrate
 from pwl_jax.evaluation.improvements import Improvements

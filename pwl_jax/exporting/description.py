@@ -8,16 +8,9 @@ import jax
 import numpy as np
 
 import pwl_jax
-from pwl_jax.bundle import packing, stores
-from pwl_jax.bundle.parts import (
-  Composition,
-  ImageInput,
-  Input,
-  Leaf,
-  Manifest,
-  Piece,
-  made_of,
-)
+from pwl_jax.bundle import memory, packing
+from pwl_jax.bundle.inputs import ImageInput, Input
+from pwl_jax.bundle.parts import Composition, Leaf, Manifest, Piece, made_of
 from pwl_jax.exporting.pieces import Pieces
 from pwl_jax.method.composition import in_full
 
@@ -108,7 +101,7 @@ def _described(pieces: Pieces, binaries: Binaries) -> dict[str, Piece]:
         leaf: Leaf(
           str(array.dtype),
           array.shape,
-          stores.digest(array),
+          memory.digest(array),
           *(() if made_of(name, pieces) else packing.how(array)),
         )
         for leaf, array in leaves.items()

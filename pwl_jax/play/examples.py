@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pwl_jax.bundle.inputs import Input, SoundInput, TextInput
 from pwl_jax.bundle.manifest import Manifest
-from pwl_jax.bundle.parts import Input, SoundInput, TextInput
 from pwl_jax.data import inputs
 from pwl_jax.data.dataset import Dataset, Split
 from pwl_jax.data.sources import load_dataset

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl_jax.bundle.parts import ImageInput, Input, SoundInput, TextInput
+from pwl_jax.bundle.inputs import ImageInput, Input, SoundInput, TextInput
 from pwl_jax.method.checks import check_range
 
 Examples = np.ndarray | Sequence[Any]

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from pwl_jax.bundle.parts import ImageInput, Input
+from pwl_jax.bundle.inputs import ImageInput, Input
 from pwl_jax.data.batches import MemoryFeed, StreamFeed, epoch_order, make_feed
 from pwl_jax.data.dataset import Dataset, Split
 from pwl_jax.data.inputs import make_prepare, to_network
