@@ -8,7 +8,8 @@
 Every seed has one teacher, and every recipe (pwl_jax/recipes.py) distils and
 evaluates on it; with --students the run of the first recipe also has the
 student trained on its own and by plain distillation. What is complete is not
-done again, so the same command goes on where it was ended. Behind -- come flags
+done again, so the same command goes on where it was ended. A recipe that fails
+with one of the seeds is left out, and the tables say so. Behind -- come flags
 of pwl_jax.main.
 
 Accuracies in %, means over the seeds, and the spread is their standard
@@ -19,25 +20,24 @@ is half replaced is better, `dip` the largest step down of the prefix order;
 `before` is without calibration. The picture has the test examples.
 """
 
-import itertools
+import argparse
+import dataclasses
 import pathlib
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks import processes
+from benchmarks.quality_figures import STUDENTS, Found, each_seed, figures
 from benchmarks.quality_picture import picture
 from benchmarks.records import Record, parser_of, tell
 from pwl_jax.evaluation.examine import SPLITS
-from pwl_jax.method import composition as compositions
 from pwl_jax.method.checks import check_choice
 from pwl_jax.recipes import RECIPES
 from pwl_jax.report.drawing import to_png
 from pwl_jax.report.results import read
 
-Found = Mapping[str, list[Any]]  # Results of each recipe, by seed.
-STUDENTS = ("student_plain", "student_kd")
 EXAMPLES = {"valid": "held-out", "test": "test"}
 
 
@@ -60,28 +60,24 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
   recipes = given.recipes.split(",")
   for name in recipes:
     check_choice("recipe", name, RECIPES)
-  command = [sys.executable, "-m", "pwl_jax.main", f"--config={given.config}"]
-  found: dict[str, list[Any]] = {name: [] for name in recipes}
-  for seed in map(int, given.seeds.split(",")):
-    place = given.workdir / f"seed{seed}"
-    common = [*command, f"--config.seed={seed}", *given.flags]
-    run(common, place / "teacher", "teacher")
-    for name in recipes:
-      taught = [
-        f"--config.imported.path={place / 'teacher' / 'teacher'}",
-        "--config.imported.trains=nothing",
-        f"--config.recipe={name}",
-      ]
-      stages = ["teacher", "distill", "evaluate"]
-      if given.students and name == recipes[0]:
-        stages[1:1] = STUDENTS
-      run([*common, *taught], place / name, ",".join(stages))
-      found[name].append(read(place / name / "report" / "results.json"))
+  seeds = [*map(int, given.seeds.split(","))]
+  tried = {name: [] for name in recipes}
+  for seed in seeds:
+    for name, results in taught(given, recipes, seed):
+      tried[name].append(results)
+  found = {name: runs for name, runs in tried.items() if None not in runs}
+  if not found:
+    sys.exit(processes.FAILED)
   title = f"{given.config}, seeds {given.seeds}"
   records = [
     make(found, split, f"{what}, {title}, {EXAMPLES[split]}")
     for what, make in TABLES.items()
     for split in SPLITS
+  ]
+  failed = [*left_out(tried, seeds)]
+  records = [
+    dataclasses.replace(record, notes=[*record.notes, *failed])
+    for record in records
   ]
   tell(records, given.json)
   if given.picture:
@@ -90,10 +86,44 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
   return records
 
 
-def run(command: Sequence[str], workdir: pathlib.Path, stages: str):
-  """One run of the pipeline."""
-  flags = [f"--workdir={workdir}", f"--config.stages={stages}"]
-  processes.run([*command, *flags])
+def taught(
+  given: argparse.Namespace, recipes: Sequence[str], seed: int
+) -> Iterator[tuple[str, Any]]:
+  """The results of each recipe with one seed; None where it fails."""
+  place = given.workdir / f"seed{seed}"
+  command = [sys.executable, "-m", "pwl_jax.main", f"--config={given.config}"]
+  command += [f"--config.seed={seed}", *given.flags]
+  processes.run([*command, *one_run(place / "teacher", ["teacher"])])
+  for name in recipes:
+    stages = ["teacher", "distill", "evaluate"]
+    if given.students and name == recipes[0]:
+      stages[1:1] = STUDENTS
+    flags = [
+      f"--config.imported.path={place / 'teacher' / 'teacher'}",
+      "--config.imported.trains=nothing",
+      f"--config.recipe={name}",
+      *one_run(place / name, stages),
+    ]
+    done = processes.succeeds([*command, *flags])
+    results = place / name / "report" / "results.json"
+    yield name, read(results) if done else None
+
+
+def one_run(workdir: pathlib.Path, stages: Sequence[str]) -> list[str]:
+  """Of the pipeline, as flags."""
+  return [f"--workdir={workdir}", f"--config.stages={','.join(stages)}"]
+
+
+def left_out(
+  tried: Mapping[str, Sequence[Any]], seeds: Sequence[int]
+) -> Iterator[str]:
+  for name, runs in tried.items():
+    failed = [
+      seed for seed, run in zip(seeds, runs, strict=True) if run is None
+    ]
+    if failed:
+      those = ", ".join(map(str, failed))
+      yield f"{name} is left out: it failed with seed {those}, see above"
 
 
 def by_recipe(found: Found, split: str, title: str) -> Record:
@@ -126,60 +156,6 @@ TABLES = {"recipes": by_recipe, "networks": by_network}
 def spread(name: str, values: Sequence[float]) -> dict[str, float]:
   """Of several seeds."""
   return {f"{name}_spread": statistics.stdev(values)} if len(values) > 1 else {}
-
-
-def each_seed(found: Found, split: str) -> dict[str, dict[str, list[float]]]:
-  """recipe -> network -> the accuracy of every seed."""
-  known: dict[str, dict[str, list[float]]] = {}
-  for name, runs in found.items():
-    each = [accuracies(results, split) for results in runs]
-    known[name] = {
-      network: [one[network] for one in each] for network in each[0]
-    }
-  return known
-
-
-def accuracies(results: Mapping[str, Any], split: str) -> dict[str, float]:
-  """Of one run: of the students, then of all compositions as served."""
-  students = {
-    name: found
-    for name, found in results["networks"].items()
-    if name in STUDENTS
-  }
-  return percent(students | results["compositions"], split)
-
-
-def percent(scored: Mapping[str, Any], split: str) -> dict[str, float]:
-  return {name: 100 * found[split]["top1"] for name, found in scored.items()}
-
-
-def figures(results: Mapping[str, Any], split: str) -> dict[str, float]:
-  """Of one run."""
-  known = results["compositions"]
-  served = percent(known, split)
-  before = percent(
-    {word: c["uncalibrated"] or c for word, c in known.items()}, split
-  )
-  rungs = compositions.prefix(len(next(iter(known))))
-  student, teacher = served[rungs[0]], served[rungs[-1]]
-  mixed = [served[word] for word in served if len(set(word)) > 1]
-  return {
-    "teacher": teacher,
-    "student": student,
-    "worst": min(served.values()),
-    "mean": statistics.mean(served.values()),
-    "below": sum(value < student for value in served.values()),
-    "margin": min(mixed) - student,
-    "dip": _dip([served[word] for word in rungs]),
-    "worst_before": min(before.values()),
-    "mean_before": statistics.mean(before.values()),
-    "dip_before": _dip([before[word] for word in rungs]),
-  }
-
-
-def _dip(values: Sequence[float]) -> float:
-  """The largest step down, and 0 where there is none."""
-  return max(0.0, *(a - b for a, b in itertools.pairwise(values)))
 
 
 if __name__ == "__main__":

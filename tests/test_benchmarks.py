@@ -19,6 +19,7 @@ from benchmarks import (
   machine,
   plans,
   quality,
+  quality_figures,
   quality_picture,
   scaling,
   swap,
@@ -28,6 +29,7 @@ from benchmarks import (
 from benchmarks.records import Record, markdown, tell
 from pwl_jax.method import composition
 from pwl_jax.report.drawing import WIDE, Canvas
+from pwl_jax.training.interruption import EXIT_CODE
 
 
 @pytest.mark.parametrize("preset", ["tiny_resnet", "tiny_text"])
@@ -338,7 +340,7 @@ def test_figures_of_a_recipe():
     "TS": scored(0.625, 0.5),
     "TT": scored(0.875),
   }
-  found = quality.figures({"compositions": known}, "test")
+  found = quality_figures.figures({"compositions": known}, "test")
   assert found == {
     "teacher": 87.5,
     "student": 50,
@@ -352,12 +354,46 @@ def test_figures_of_a_recipe():
     "dip_before": 0,
   }
   known["TS"] = scored(0.375)
-  found = quality.figures({"compositions": known}, "test")
+  found = quality_figures.figures({"compositions": known}, "test")
   assert (found["below"], found["margin"], found["dip"]) == (1, -12.5, 12.5)
 
 
 def read_teacher(workdir):
   return json.loads((workdir / "config.json").read_text())["imported.digest"]
+
+
+@pytest.mark.parametrize("failing", [["mixed"], ["mixed", "paper"]])
+def test_a_recipe_that_fails_is_left_out(tmp_path, monkeypatch, failing):
+  """Others go on, and the tables name it; nothing is told of none."""
+  score = {split: {"top1": 0.5} for split in ("valid", "test")}
+  found = {**score, "uncalibrated": None}
+  known = dict.fromkeys(composition.every(2), found)
+  results = {"networks": {}, "compositions": known}
+  monkeypatch.setattr(quality, "read", lambda path: results)
+
+  def run(command, **options):
+    fails = {f"--config.recipe={name}" for name in failing} & {*command}
+    status = int("--config.seed=1" in command and bool(fails))
+    return subprocess.CompletedProcess(command, status)
+
+  monkeypatch.setattr(subprocess, "run", run)
+  given = ["--recipes=paper,mixed", "--seeds=0,1", f"--workdir={tmp_path}"]
+  if len(failing) == 2:
+    with pytest.raises(SystemExit, match="1"):
+      quality.main(given)
+    return
+  for record in quality.main(given):
+    assert record.notes[-1] == (
+      "mixed is left out: it failed with seed 1, see above"
+    )
+  assert list(quality.main(given)[0].rows) == ["paper"]
+
+
+def test_a_run_that_is_stopped_stops_the_comparison(tmp_path, monkeypatch):
+  stopped = subprocess.CompletedProcess([], EXIT_CODE)
+  monkeypatch.setattr(subprocess, "run", lambda *args, **options: stopped)
+  with pytest.raises(SystemExit, match=str(EXIT_CODE)):
+    quality.main([f"--workdir={tmp_path}"])
 
 
 def test_an_unknown_recipe_is_refused(tmp_path):
