@@ -118,6 +118,20 @@ def test_a_converter_is_kept_where_those_that_cross_it_gain():
   assert same is before and not trials[0].kept  # As good is not better.
 
 
+def test_as_many_right_answers_elsewhere_are_not_better():
+  """0.1 + 0.2 is more than 0.3 + 0.0, in floats."""
+
+  def score(variables):
+    changed = variables["converters"]["boundary0"] == "new"
+    shares = (0.1, 0.2) if changed else (0.3, 0.0)
+    words = zip(("ST", "TS"), shares, strict=True)
+    return {word: Score(10, share, None, 1.0) for word, share in words}
+
+  before = {"converters": {"boundary0": "old"}}
+  same, (trial,) = keep_what_helps({0: "new"}, before, score(before), score)
+  assert same is before and not trial.kept
+
+
 def test_what_makes_no_number_is_not_kept():
   def score(variables):
     broken = variables["converters"]["boundary0"] == "broken"

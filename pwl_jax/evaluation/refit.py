@@ -157,12 +157,14 @@ def keep_what_helps(
 
 
 def _mean_across(boundary: int, scores: Mapping[str, Score]) -> float:
+  """Out of whole numbers: as good must not look better by a rounding."""
   crossing = [
-    score.top1
+    score
     for word, score in scores.items()
     if word[boundary] != word[boundary + 1]
   ]
-  return sum(crossing) / len(crossing)
+  right = sum(round(score.top1 * score.count) for score in crossing)
+  return right / sum(score.count for score in crossing)
 
 
 def _rows(
