@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pwl_jax.models import kernel_gradient, layers
+from pwl_jax.models import layers, parts
 from tests.cases import assert_close
 
 # (sides, kernel, stride, padding) by the form taken on a CPU.
@@ -55,9 +55,9 @@ def with_gradients(f, x, weights):
   return f(x, weights), *loss(x, weights)
 
 
-@pytest.mark.parametrize("parts", ["one", "two and a rest", "one image each"])
+@pytest.mark.parametrize("split", ["one", "two and a rest", "one image each"])
 @pytest.mark.parametrize("name", CASES)
-def test_all_forms_are_the_plain_one(name, parts, monkeypatch):
+def test_all_forms_are_the_plain_one(name, split, monkeypatch):
   sides, kernel, stride, padding = CASES[name]
   x, weights = arrays(sides, kernel)
   with jax.enable_x64(True):
@@ -65,8 +65,8 @@ def test_all_forms_are_the_plain_one(name, parts, monkeypatch):
       plain(stride, padding), *map(jnp.array, (x, weights))
     )
   image = np.prod(expected[0].shape[1:3]) * weights[..., 0].size * 4
-  at_once = {"one": IMAGES, "two and a rest": 2, "one image each": 0}[parts]
-  monkeypatch.setattr(kernel_gradient, "CACHED", int(image * at_once))
+  at_once = {"one": IMAGES, "two and a rest": 2, "one image each": 0}[split]
+  monkeypatch.setattr(parts, "CACHED", int(image * at_once))
   found = with_gradients(
     own(kernel, stride, padding),
     jnp.asarray(x, jnp.float32),
@@ -79,7 +79,7 @@ def test_all_forms_are_the_plain_one(name, parts, monkeypatch):
 
 def test_bfloat16_sums_its_gradients_in_float32(monkeypatch):
   """Over 2**12 pixels, where bfloat16 would stop adding ones at 256."""
-  monkeypatch.setattr(kernel_gradient, "CACHED", 1)
+  monkeypatch.setattr(parts, "CACHED", 1)
   x = jnp.ones((4, 32, 32, 1))
   weights = jnp.ones((3, 3, 1, 1))
   conv = layers.conv(1, 3, dtype=jnp.bfloat16, name="conv")
@@ -93,7 +93,7 @@ def test_bfloat16_sums_its_gradients_in_float32(monkeypatch):
 
 
 def test_it_maps_and_is_differentiated_twice(monkeypatch):
-  monkeypatch.setattr(kernel_gradient, "CACHED", 1)
+  monkeypatch.setattr(parts, "CACHED", 1)
   sides, kernel, stride, padding = CASES["3x3 strided, odd"]
   x, weights = (jnp.asarray(a, jnp.float32) for a in arrays(sides, kernel))
 

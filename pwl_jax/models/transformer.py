@@ -14,8 +14,8 @@ from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice, check_range
 from pwl_jax.models import layers
+from pwl_jax.models.dense import dot_general
 from pwl_jax.models.inner import Inner, Keep
-from pwl_jax.models.kernel_gradient import dot_general
 
 NORMS = ("pre", "post")
 init = nn.initializers.truncated_normal(0.02)

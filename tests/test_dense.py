@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from pwl_jax.models import kernel_gradient
+from pwl_jax.models import parts
+from pwl_jax.models.dense import dot_general
 from tests.cases import assert_close
 
 ROWS = (2, 7)
@@ -19,9 +20,9 @@ def loss(dense, x):
 @pytest.mark.parametrize("at_once", [1, 4, 14, 1000])
 def test_the_gradient_in_parts_is_that_of_the_whole(at_once, monkeypatch):
   x = jnp.asarray(np.random.default_rng(0).normal(size=(*ROWS, 3)), jnp.float32)
-  monkeypatch.setattr(kernel_gradient, "CACHED", at_once * (3 + 5) * 4)
+  monkeypatch.setattr(parts, "CACHED", at_once * (3 + 5) * 4)
   plain = nn.Dense(5)
-  own = nn.Dense(5, dot_general=kernel_gradient.dot_general)
+  own = nn.Dense(5, dot_general=dot_general)
   params = plain.init(jax.random.key(0), x)["params"]
   found, expected = (
     jax.grad(loss(dense, x), (0, 1))(params, x) for dense in (own, plain)
@@ -33,11 +34,9 @@ def test_the_gradient_in_parts_is_that_of_the_whole(at_once, monkeypatch):
 
 
 def test_a_gradient_in_bfloat16_is_summed_in_float32(monkeypatch):
-  monkeypatch.setattr(kernel_gradient, "CACHED", 2048)  # 512 rows.
+  monkeypatch.setattr(parts, "CACHED", 2048)  # 512 rows.
   x = jnp.ones((4096, 1), jnp.bfloat16)
-  dense = nn.Dense(
-    1, dtype=jnp.bfloat16, dot_general=kernel_gradient.dot_general
-  )
+  dense = nn.Dense(1, dtype=jnp.bfloat16, dot_general=dot_general)
   params = {"kernel": jnp.ones((1, 1)), "bias": jnp.zeros(1)}
 
   def total(params):
