@@ -28,18 +28,24 @@ OUTPUT = ((1, 1, 1, 0), (0, 1, -1, -1))
 CACHED = 16 * 2**20  # Bytes at a time; 8 to 32 MiB are as fast.
 PIXELS = 256  # Of all images: fewer are not worth sums of the kernel.
 CHANNELS = 32  # Fewer are not worth sums of the pixels.
+PRODUCTS = 2**22  # Of a place in the kernel: fewer are not worth the program.
 
 
 def takes(x: jax.Array, kernel: jax.Array, strides, padding) -> bool:
   """Whether this convolution has the form, and is faster in it."""
   *size, channels, features = kernel.shape
-  return (
+  has_form = (
     size == [3, 3]
     and all(stride == 1 for stride in strides)
     and all(tuple(side) == (1, 1) for side in padding)
     and x.dtype == kernel.dtype == jnp.float32
+  )
+  pixels = math.prod(x.shape[:-1])
+  return (
+    has_form
     and min(channels, features) >= CHANNELS
-    and are_many(math.prod(x.shape[:-1]), PIXELS)
+    and are_many(pixels, PIXELS)
+    and pixels * channels * features >= PRODUCTS
     and _bytes_of_image(x, features) <= CACHED
   )
 
