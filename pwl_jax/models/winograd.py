@@ -78,7 +78,7 @@ def by_kernel(x: jax.Array, cotangent: jax.Array) -> jax.Array:
     ]
 
   zeros = [[jnp.zeros((channels, features), jnp.float32)] * 4] * 4
-  # A gradient holds as much again: what is added up and its sums.
+  # Half as many images are a little faster here.
   at_once = _at_once(x, features, CACHED // 2)
   total = over_parts(add, zeros, at_once, x, cotangent)
   return jnp.stack([jnp.stack(row) for row in _between(_turned(KERNEL), total)])
