@@ -28,7 +28,7 @@ OUTPUT = ((1, 1, 1, 0), (0, 1, -1, -1))
 CACHED = 16 * 2**20  # Bytes at a time; 8 to 32 MiB are as fast.
 PIXELS = 256  # Of all images: fewer are not worth sums of the kernel.
 CHANNELS = 32  # Fewer are not worth sums of the pixels.
-PRODUCTS = 2**22  # Of a place in the kernel: fewer are not worth the program.
+PRODUCTS = 2**25  # Of a place in the kernel: fewer are not worth the program.
 
 
 def takes(x: jax.Array, kernel: jax.Array, strides, padding) -> bool:
