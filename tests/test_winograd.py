@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from pwl_jax.models import layers, winograd
+from tests import test_convolution
+from tests.cases import assert_close
 
 # [images, height, width, channels, features]
 SHAPES = {
@@ -16,15 +18,7 @@ SHAPES = {
   "one image": (1, 4, 4, 2, 3),
 }
 
-
-def plain(x, kernel):
-  return jax.lax.conv_general_dilated(
-    x,
-    kernel,
-    (1, 1),
-    ((1, 1), (1, 1)),
-    dimension_numbers=("NHWC", "HWIO", "NHWC"),
-  )
+plain = test_convolution.plain(stride=1, padding=1)
 
 
 def plainly(x, kernel, cotangent):
@@ -80,7 +74,8 @@ def test_it_is_about_as_exact_as_the_plain_form(channels):
   assert all(a < 3 * b for a, b in zip(own, native, strict=True))
 
 
-TAKEN = dict(x=(512, 8, 8, 32), kernel=(3, 3, 32, 32), stride=1, padding=1)
+# What is refused is so for one reason each, not for few products besides.
+TAKEN = dict(x=(1024, 8, 8, 32), kernel=(3, 3, 32, 32), stride=1, padding=1)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +85,7 @@ TAKEN = dict(x=(512, 8, 8, 32), kernel=(3, 3, 32, 32), stride=1, padding=1)
     dict(padding=0),
     dict(kernel=(5, 5, 32, 32)),
     dict(kernel=(3, 3, 32, 16)),
-    dict(x=(128, 32, 32, 3), kernel=(3, 3, 3, 64)),
+    dict(x=(256, 32, 32, 3), kernel=(3, 3, 3, 64)),
     dict(x=(16, 4, 4, 512), kernel=(3, 3, 512, 512)),
     dict(x=(128, 8, 8, 32)),
     dict(x=(16, 512, 512, 32)),
@@ -137,6 +132,4 @@ def test_a_layer_takes_it_and_is_differentiated_twice(monkeypatch):
 
     return jax.vmap(jax.grad(first))(jnp.stack([kernel, 2 * kernel]))
 
-  found, expected = second(own), second(plain)
-  scale = jnp.abs(expected).max()
-  np.testing.assert_allclose(found / scale, expected / scale, atol=1e-4)
+  assert_close(second(own), second(plain), 1e-4)

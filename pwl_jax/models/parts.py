@@ -41,6 +41,8 @@ def over_parts(add, total, length: int, *arrays):
     ]
     return add(total, *parts)
 
-  count, left = divmod(arrays[0].shape[0], length)
+  rows = arrays[0].shape[0]
+  length = min(length, rows)
+  count, left = divmod(rows, length)
   total = jax.lax.fori_loop(0, count, step, total)
   return add(total, *(a[-left:] for a in arrays)) if left else total

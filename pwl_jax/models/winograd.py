@@ -7,8 +7,8 @@ and k the kernel, they are
   OUTPUT [(KERNEL k KERNEL') * (INPUT d INPUT')] OUTPUT'
 
 where each * is a product of all channels with all features. The matrices only
-add, subtract and halve: the result is as near to the exact sums as the plain
-form's. A few images at a time, so that what is added up stays in the caches.
+add, subtract and halve: it rounds at most about twice as much as the plain one.
+A few images at a time, so that what is added up stays in the caches.
 """
 
 import functools
@@ -108,7 +108,7 @@ def _products(
 
 def _at_once(x: jax.Array, features: int, most: int) -> int:
   """How many images' sums take `most` bytes, one at least."""
-  return max(1, min(x.shape[0], most // _bytes_of_image(x, features)))
+  return max(1, most // _bytes_of_image(x, features))
 
 
 def _bytes_of_image(x: jax.Array, features: int) -> int:
