@@ -17,7 +17,7 @@ def loss(dense, x):
   return lambda params, x=x: (dense.apply({"params": params}, x) ** 2).sum()
 
 
-@pytest.mark.parametrize("at_once", [1, 4, 14, 1000])
+@pytest.mark.parametrize("at_once", [1, 4, 8, 14, 1000])
 def test_the_gradient_in_parts_is_that_of_the_whole(at_once, monkeypatch):
   x = jnp.asarray(np.random.default_rng(0).normal(size=(*ROWS, 3)), jnp.float32)
   monkeypatch.setattr(parts, "CACHED", at_once * (3 + 5) * 4)

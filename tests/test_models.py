@@ -14,7 +14,7 @@ from pwl_jax import models
 from pwl_jax.method.feature import values_of
 from pwl_jax.method.swapnet import SwapNet
 from pwl_jax.method.variables import count_parameters
-from pwl_jax.models import layers
+from pwl_jax.models import activations, layers
 from pwl_jax.models.__main__ import main
 from pwl_jax.models.resnet import resnet
 from pwl_jax.models.vgg import vgg
@@ -315,7 +315,7 @@ def test_bad_options_say_what_is_allowed():
     (lambda: vit(**small, layers_per_unit=4), r"one of \[1, 2, 3, 6\]"),
     (lambda: vit(**small, layers_per_unit=(4, 4)), "hold 8, .* has 6"),
     (lambda: vit(**small | {"heads": 3}, layers_per_unit=1), "3 heads"),
-    (lambda: layers.activation("rlu"), "did you mean 'relu'"),
+    (lambda: activations.by_name("rlu"), "did you mean 'relu'"),
     (lambda: models.create("vgg", "student", input_shape=(9, 9)), "3 numbers"),
     (lambda: shapes("vit", (30, 32, 3)), "do not tile"),
     (lambda: models.create("tiny_vgg", "student", vocab_size=9), "images"),

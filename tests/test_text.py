@@ -13,7 +13,7 @@ from pwl_jax.method.mixed import mixed_pass
 from pwl_jax.method.network import Network
 from pwl_jax.method.objective import loss_parts
 from pwl_jax.method.swapnet import SwapNet
-from pwl_jax.models import layers
+from pwl_jax.models import activations
 from pwl_jax.models.text import text
 from tests.cases import Case, assert_close, draw, trees_equal
 
@@ -107,7 +107,7 @@ def test_nothing_but_padding_has_an_answer(norm, pooling, pooler):
   last = variables["unit1"]["params"]
   pooled = jnp.zeros(8)
   if pooler is not None:
-    pooled = layers.activation(pooler)(last["pooler"]["bias"])
+    pooled = activations.by_name(pooler)(last["pooler"]["bias"])
   expected = pooled @ last["head"]["kernel"] + last["head"]["bias"]
   run = jax.jit(network.logits)
   for length in (1, 12):

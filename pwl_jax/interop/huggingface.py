@@ -29,6 +29,7 @@ from pwl_jax.interop.tensors import (
 )
 from pwl_jax.method.network import Network
 from pwl_jax.models import layers
+from pwl_jax.models.activations import ACTIVATIONS
 from pwl_jax.models.resnet import BLOCKS, resnet
 from pwl_jax.models.vit import vit
 
@@ -121,7 +122,7 @@ def resnet_options(config: ForeignConfig) -> dict[str, Any]:
     stem_width=config.integer("embedding_size", 64),
     first_stride=2 if config.flag("downsample_in_first_stage", False) else 1,
     stride_in_first_conv=config.flag("downsample_in_bottleneck", False),
-    activation=config.choose("hidden_act", layers.ACTIVATIONS, "relu"),
+    activation=config.choose("hidden_act", ACTIVATIONS, "relu"),
     num_classes=config.num_classes,
   )
 
@@ -135,7 +136,7 @@ def vit_options(config: ForeignConfig) -> dict[str, Any]:
     num_layers=config.integer("num_hidden_layers"),
     patch=config.side("patch_size", 16),
     qkv_bias=config.flag("qkv_bias", True),
-    activation=config.choose("hidden_act", layers.ACTIVATIONS, "gelu"),
+    activation=config.choose("hidden_act", ACTIVATIONS, "gelu"),
     norm_epsilon=config.number("layer_norm_eps", 1e-12),
     num_classes=config.num_classes,
   )

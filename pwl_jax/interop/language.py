@@ -15,6 +15,7 @@ from pwl_jax.interop.layouts import SAME
 from pwl_jax.interop.tensors import Leaf, Source, torch_source
 from pwl_jax.method.network import Network
 from pwl_jax.models import layers
+from pwl_jax.models.activations import ACTIVATIONS
 from pwl_jax.models.text import text
 
 Locate = Callable[[Leaf], Source]
@@ -52,7 +53,7 @@ def _bert_options(config: ForeignConfig) -> dict[str, Any]:
     heads=config.integer("num_attention_heads"),
     mlp_width=config.integer("intermediate_size"),
     num_layers=config.integer("num_hidden_layers"),
-    activation=config.choose("hidden_act", layers.ACTIVATIONS, "gelu"),
+    activation=config.choose("hidden_act", ACTIVATIONS, "gelu"),
     norm_epsilon=config.number("layer_norm_eps", 1e-12),
     token_types=config.integer("type_vocab_size", 2),
     pooler="tanh",
@@ -65,7 +66,7 @@ def _distilbert_options(config: ForeignConfig) -> dict[str, Any]:
     heads=config.integer("n_heads"),
     mlp_width=config.integer("hidden_dim"),
     num_layers=config.integer("n_layers"),
-    activation=config.choose("activation", layers.ACTIVATIONS, "gelu"),
+    activation=config.choose("activation", ACTIVATIONS, "gelu"),
     norm_epsilon=1e-12,
     pooler="relu",
   )

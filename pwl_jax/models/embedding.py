@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from pwl_jax.method.feature import Masked
 from pwl_jax.method.network import Network
-from pwl_jax.models import layers
+from pwl_jax.models.layer_norm import LayerNorm
 from pwl_jax.models.transformer import LayerShape, init
 
 
@@ -74,9 +74,7 @@ class Embed(nn.Module):
       x += self._table("token_types", vocabulary.token_types)[0]
     x = x.astype(layer.dtype)
     if layer.norm == "post":
-      x = layers.layer_norm(layer.norm_epsilon, dtype=layer.dtype, name="norm")(
-        x
-      )
+      x = LayerNorm(layer.norm_epsilon, dtype=layer.dtype, name="norm")(x)
     x = nn.Dropout(layer.dropout, deterministic=not train, name="dropout")(x)
     return Masked(x, ids != vocabulary.pad_id)
 

@@ -5,40 +5,15 @@ of a strided window elsewhere than the checkpoints of other ecosystems expect.
 """
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from pwl_jax.method.checks import check_choice
 from pwl_jax.models.convolution import convolve
 
 Dtype = jnp.dtype | type
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}  # To compute in.
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-  "relu": nn.relu,
-  "gelu": functools.partial(nn.gelu, approximate=False),
-  "gelu_new": functools.partial(nn.gelu, approximate=True),
-  "gelu_pytorch_tanh": functools.partial(nn.gelu, approximate=True),
-  "quick_gelu": lambda x: x * nn.sigmoid(1.702 * x),
-  "silu": nn.silu,
-  "swish": nn.silu,
-  "relu6": nn.relu6,
-  "selu": nn.selu,
-  "mish": lambda x: x * jnp.tanh(nn.softplus(x)),
-  "linear": lambda x: x,
-  "tanh": jnp.tanh,
-  "sigmoid": nn.sigmoid,
-  "leaky_relu": nn.leaky_relu,
-  "elu": nn.elu,
-}
-
-
-def activation(name: str) -> Callable[[jax.Array], jax.Array]:
-  check_choice("activation", name, ACTIVATIONS)
-  return ACTIVATIONS[name]
 
 
 def conv(
@@ -83,10 +58,6 @@ def batch_norm(
     axis_name=sync_axis,
     name=name,
   )
-
-
-def layer_norm(epsilon: float, *, dtype: Dtype, name: str) -> nn.LayerNorm:
-  return nn.LayerNorm(epsilon, use_fast_variance=False, dtype=dtype, name=name)
 
 
 def check_side(x: jax.Array, side: int):

@@ -42,7 +42,16 @@ def over_parts(add, total, length: int, *arrays):
     return add(total, *parts)
 
   rows = arrays[0].shape[0]
-  length = min(length, rows)
+  length = _equal(rows, min(length, rows))
   count, left = divmod(rows, length)
   total = jax.lax.fori_loop(0, count, step, total)
   return add(total, *(a[-left:] for a in arrays)) if left else total
+
+
+def _equal(rows: int, most: int) -> int:
+  """The length of equal parts, or `most` where no more than half of it is one.
+
+  A shorter part at the end would be a second program.
+  """
+  lengths = range(most, most // 2, -1)
+  return next((length for length in lengths if rows % length == 0), most)

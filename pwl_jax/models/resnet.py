@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice
-from pwl_jax.models import layers
+from pwl_jax.models import activations, layers
 from pwl_jax.models.inner import Inner, Keep
 
 STEMS = {
@@ -51,7 +51,7 @@ def resnet(
     stride_in_first_conv: a bottleneck strides in its first 1x1 convolution
       rather than in the 3x3.
     activation: of the stem and behind each sum, a name in
-      `layers.ACTIVATIONS`; inside a block it is relu, as in transformers.
+      `activations.ACTIVATIONS`; inside a block it is relu, as in transformers.
     num_classes: of the head.
     dtype: to compute in; parameters are float32.
   """
@@ -127,7 +127,7 @@ class Stem(nn.Module):
       sync_axis=self.sync_axis,
       name="embed",
     )(x, train=train)
-    x = layers.activation(self.activation)(x)
+    x = activations.by_name(self.activation)(x)
     return layers.max_pool(x, 3, 2, padding=1) if self.pool else x
 
 
@@ -158,7 +158,7 @@ class Block(nn.Module):
       )
       if i < len(convs) - 1:
         x = nn.relu(x)
-    return layers.activation(self.activation)(x + shortcut)
+    return activations.by_name(self.activation)(x + shortcut)
 
   def _convs(self) -> list[tuple[int, int, int]]:
     """(width, kernel, stride) of each convolution."""

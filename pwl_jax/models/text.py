@@ -18,9 +18,10 @@ from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice
 from pwl_jax.method.feature import Feature, Masked
-from pwl_jax.models import layers
+from pwl_jax.models import activations, layers
 from pwl_jax.models.embedding import Embed, Vocabulary
 from pwl_jax.models.inner import Inner, Keep
+from pwl_jax.models.layer_norm import LayerNorm
 from pwl_jax.models.transformer import (
   Layer,
   LayerShape,
@@ -67,7 +68,7 @@ def text(
     norm: "pre", with a LayerNorm before each part of a layer and one before
       the pooling, or "post", with one behind each part and one behind the
       embedding, as in BERT.
-    activation: of the MLPs, a name in `layers.ACTIVATIONS`.
+    activation: of the MLPs, a name in `activations.ACTIVATIONS`.
     norm_epsilon: of every LayerNorm.
     token_types: how many kinds of token have a vector that is added to
       theirs; all tokens are of the first kind. 0 adds none.
@@ -135,13 +136,13 @@ class TextUnit(nn.Module):
       return Masked(_where(mask, x), mask)
     if layer.norm == "pre":
       epsilon = layer.norm_epsilon
-      x = layers.layer_norm(epsilon, dtype=layer.dtype, name="norm")(x)
+      x = LayerNorm(epsilon, dtype=layer.dtype, name="norm")(x)
     x = POOL[self.pooling](x, mask)
     if self.pooler is not None:
       dense = nn.Dense(
         self.width, kernel_init=init, dtype=layer.dtype, name="pooler"
       )
-      x = layers.activation(self.pooler)(dense(x))
+      x = activations.by_name(self.pooler)(dense(x))
     x = nn.Dropout(layer.dropout, deterministic=not train, name="dropout")(x)
     return layers.head(self.num_classes)(x)
 

@@ -13,9 +13,11 @@ import jax
 from flax import linen as nn
 
 from pwl_jax.method.checks import check_choice, check_range
-from pwl_jax.models import layers
+from pwl_jax.models import activations, layers
+from pwl_jax.models.attention import attend
 from pwl_jax.models.dense import dot_general
 from pwl_jax.models.inner import Inner, Keep
+from pwl_jax.models.layer_norm import LayerNorm
 
 NORMS = ("pre", "post")
 init = nn.initializers.truncated_normal(0.02)
@@ -35,7 +37,7 @@ class LayerShape:
   dropout: float = 0.0  # Of what attention and MLP add, in training.
 
   def __post_init__(self):
-    layers.activation(self.activation)  # Raises where there is none.
+    activations.by_name(self.activation)  # Raises where there is none.
     check_choice("norm", self.norm, NORMS)
     check_range("dropout", self.dropout, 0, 1)
 
@@ -95,10 +97,7 @@ def dense(
 
 
 class Attention(nn.Module):
-  """Multi-head self-attention over [b, tokens, width].
-
-  A query that has no key at all gets the mean of all values, which is finite.
-  """
+  """Multi-head self-attention over [b, tokens, width]."""
 
   heads: int
   qkv_bias: bool
@@ -113,12 +112,7 @@ class Attention(nn.Module):
       y = dense(width, name, self.dtype, use_bias=self.qkv_bias)(x)
       return y.reshape(*y.shape[:-1], self.heads, width // self.heads)
 
-    x = jax.nn.dot_product_attention(
-      project("query"),
-      project("key"),
-      project("value"),
-      mask=None if mask is None else mask[:, None, None, :],
-    )
+    x = attend(project("query"), project("key"), project("value"), mask)
     x = x.reshape(*x.shape[:-2], width)
     return dense(width, "out", self.dtype)(x)
 
@@ -135,7 +129,7 @@ class Layer(nn.Module):
     shape = self.shape
 
     def add(x, inner, name):
-      norm = layers.layer_norm(
+      norm = LayerNorm(
         shape.norm_epsilon, dtype=shape.dtype, name=f"norm{name}"
       )
       drop = nn.Dropout(
@@ -145,16 +139,13 @@ class Layer(nn.Module):
         return x + drop(inner(norm(x)))
       return norm(x + drop(inner(x)))
 
-    def attend(x):
-      attention = Attention(
-        shape.heads, shape.qkv_bias, shape.dtype, name="attention"
-      )
-      return attention(x, mask)
-
-    return add(add(x, attend, 1), self._mlp, 2)
+    attention = Attention(
+      shape.heads, shape.qkv_bias, shape.dtype, name="attention"
+    )
+    return add(add(x, lambda x: attention(x, mask), 1), self._mlp, 2)
 
   def _mlp(self, x: jax.Array) -> jax.Array:
     shape = self.shape
     y = dense(shape.mlp_width, "mlp_in", shape.dtype)(x)
-    y = layers.activation(shape.activation)(y)
+    y = activations.by_name(shape.activation)(y)
     return dense(x.shape[-1], "mlp_out", shape.dtype)(y)

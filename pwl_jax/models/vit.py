@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from pwl_jax.models import layers
 from pwl_jax.models.inner import Inner, Keep
+from pwl_jax.models.layer_norm import LayerNorm
 from pwl_jax.models.transformer import (
   Layer,
   LayerShape,
@@ -51,7 +52,7 @@ def vit(
     final_norm: a LayerNorm between the last layer and the head; the authors'
       forward pass has none.
     qkv_bias: whether queries, keys and values have a bias.
-    activation: a name in `layers.ACTIVATIONS`.
+    activation: a name in `activations.ACTIVATIONS`.
     norm_epsilon: of every LayerNorm.
     num_classes: of the head.
     dtype: to compute in; parameters are float32.
@@ -137,7 +138,7 @@ class ViTUnit(nn.Module):
     x = x[:, 0]  # A LayerNorm is per token: the class token's is enough.
     if self.final_norm:
       epsilon = self.layer.norm_epsilon
-      x = layers.layer_norm(epsilon, dtype=dtype, name="norm")(x)
+      x = LayerNorm(epsilon, dtype=dtype, name="norm")(x)
     return layers.head(self.num_classes)(x)
 
   def inner_channels(self) -> tuple[Inner, ...]:
