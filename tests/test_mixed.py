@@ -1,6 +1,7 @@
 """The mixed batch is the composition forward, example by example."""
 
 import functools
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -49,31 +50,39 @@ def test_every_example_gets_its_own_composition(tiny, name, converter, sampler):
 
 
 @pytest.mark.parametrize("sampler", ["paper", "prefix"])
+@pytest.mark.parametrize("role", ["teacher", "student"])
 @pytest.mark.parametrize("name", ["tiny_resnet", "tiny_text"])
-def test_a_pass_of_the_teacher_spares_what_it_has_run(tiny, name, sampler):
+def test_a_pass_of_a_network_spares_what_it_has_run(tiny, name, role, sampler):
   """Without the leading counts the first unit, with them what they say."""
   case = Case(tiny(name).swapnet, batch=64)
   masks, counts = draw(case, sampler)
+  letter, network = role[0].upper(), getattr(case.swapnet, role)
   size = len(case.x), case.swapnet.num_units
   leading = sampling.get_sampler(sampler).leading_counts(*size)
-  whole = case.variables["teacher"]
-  teacher = jax.jit(case.swapnet.teacher.apply)(whole, case.x)
+  whole = case.variables[role]
+  own = {letter: jax.jit(network.apply)(whole, case.x)}
 
-  @functools.partial(jax.jit, static_argnums=0, static_argnames="leading")
-  def run(absent, teacher=None, leading=()):
+  @functools.partial(jax.jit, static_argnames=("absent", "use"))
+  def run(absent, passes, use=False):
     """Without the numbers of a unit, so that what runs it is NaN."""
     nan = jax.tree.map(lambda leaf: leaf * jnp.nan, whole[absent])
-    variables = case.variables | {"teacher": whole | {absent: nan}}
+    variables = case.variables | {role: whole | {absent: nan}}
     args = case.swapnet, variables, case.x, masks, counts
-    return mixed_pass(*args, teacher=teacher, leading_counts=leading).logits
+    known = leading if use else {}
+    return mixed_pass(*args, passes=passes, leading_counts=known).logits
+
+  def runs(absent, **options):
+    return int(jnp.isnan(run(absent, **options)).any(axis=1).sum())
 
   expected = one_by_one(case, case.variables, masks)
-  assert_close(run("unit0", teacher), expected, 1e-5)
-  assert jnp.isnan(run("unit0")).any()
-  assert_close(run("unit0", teacher, leading=leading), expected, 1e-5)
-  ran = jnp.isnan(run("unit1", teacher, leading=leading)).any(axis=1).sum()
-  assert ran % 8 == 0 and 0 <= ran - (counts[1] - leading[1]) < 8
-  assert ran < counts[1]
+  assert_close(run("unit0", passes=own), expected, 1e-5)
+  assert_close(run("unit0", passes=own, use=True), expected, 1e-5)
+  own_counts = [c if role == "teacher" else len(case.x) - c for c in counts]
+  assert runs("unit0", passes={}) == own_counts[0]
+  assert runs("unit1", passes=own) == own_counts[1]
+  least = own_counts[1] - leading[letter][1]
+  together = 8 if name == "tiny_resnet" else 1
+  assert runs("unit1", passes=own, use=True) == -(-least // together) * together
 
 
 def test_gradients_are_those_of_the_compositions(tiny):
@@ -152,7 +161,7 @@ def test_masks_that_do_not_fit_are_refused(tiny):
   case = tiny("tiny_resnet")
   masks, counts = draw(case, "paper")
 
-  def run(masks, counts, leading=()):
+  def run(masks, counts, leading=MappingProxyType({})):
     args = case.swapnet, case.variables, case.x, masks, counts
     mixed_pass(*args, leading_counts=leading)
 
@@ -162,8 +171,10 @@ def test_masks_that_do_not_fit_are_refused(tiny):
     run(masks[:6], counts)
   with pytest.raises(ValueError, match="teacher counts say"):
     run(masks.at[0, 0].set(~masks[0, 0]), counts)
-  with pytest.raises(ValueError, match="leading counts say"):
-    run(masks, counts, (4, 4, 0))
+  for letter in "TS":
+    message = f"run {letter} alone up to each unit, but the leading counts say"
+    with pytest.raises(ValueError, match=message):
+      run(masks, counts, {letter: (4, 4, 0)})
   with pytest.raises(ValueError, match="even number"):
     draw_odd = sampling.get_sampler("paper").masks
     draw_odd(jax.random.key(0), 7, 3)

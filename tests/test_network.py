@@ -88,6 +88,29 @@ def test_units_draw_from_the_key_in_training_only():
   np.testing.assert_array_equal(plain, network.logits(variables, x))
 
 
+@pytest.mark.parametrize(
+  "name, expected",
+  [
+    *(("tiny_vit", True), ("tiny_text", True)),
+    *(("tiny_vgg", False), ("tiny_resnet", False)),  # Batch norms.
+  ],
+)
+def test_what_looks_at_its_own_example_alone_is_repeatable(
+  tiny, name, expected
+):
+  case = tiny(name)
+  student, variables = case.swapnet.student, case.variables["student"]
+  assert student.repeatable == expected
+  whole, part = (
+    student.apply(variables, x, train=True).logits for x in (case.x, case.x[:4])
+  )
+  assert np.allclose(whole[:4], part, rtol=1e-4, atol=1e-5) == expected
+
+
+def test_what_draws_is_not_repeatable():
+  assert not Network([Noisy()], (4,)).repeatable
+
+
 def test_units_of_one_network_start_differently():
   variables = Network((Noisy(), Noisy()), (4,)).init(jax.random.key(0))
   first, second = (v["params"]["Dense_0"]["kernel"] for v in variables.values())

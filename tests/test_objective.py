@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from pwl_jax import models
 from pwl_jax.method import losses, objective
@@ -250,6 +251,32 @@ def test_evaluation_mode_leaves_the_statistics_alone(tiny):
   case = tiny("tiny_resnet")
   stats = split(case.variables)[1]["student"]
   assert trees_equal(found(case, train=False).batch_stats, stats)
+
+
+@pytest.mark.parametrize("name", ["tiny_vit", "tiny_text", "tiny_resnet"])
+def test_a_pass_of_a_repeatable_student_spares_a_part_of_the_cross_pass(
+  tiny, name, monkeypatch
+):
+  """And changes nothing; batch norms see their own pass each."""
+  case = tiny(name)
+
+  def run():
+    objective = make_objective(case.swapnet)
+    args = *split(case.variables), case.variables["teacher"]
+    step = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    lowered = step.lower(*args, case.x, case.labels, KEY)
+    (total, found), grads = lowered.compile()(*args, case.x, case.labels, KEY)
+    # As one vector: what should be zero is rounding on the scale of all.
+    gradient = ravel_pytree(grads)[0]
+    return lowered.cost_analysis()["flops"], (total, found.parts, gradient)
+
+  flops, spared = run()
+  student = case.swapnet.student
+  repeatable = student.repeatable
+  monkeypatch.setitem(vars(student), "repeatable", False)
+  all_flops, whole = run()
+  assert (flops < all_flops) == repeatable
+  all_close(spared, whole)
 
 
 def test_the_random_cross_loss_is_the_mean_over_compositions(tiny):

@@ -63,8 +63,9 @@ def test_every_draw_has_the_stated_counts_and_no_pure_network(
     assert masks.shape == (batch, num_units) and masks.dtype == bool
     assert tuple(masks.sum(axis=0)) == counts
     assert not masks.all(axis=1).any() and masks.any(axis=1).all()
-    led = np.cumprod(masks, axis=1).sum(axis=0)
-    assert set(led - leading) <= {0, 1}
+    for letter, own in (("T", masks), ("S", ~masks)):
+      led = np.cumprod(own, axis=1).sum(axis=0)
+      assert set(led - leading[letter]) <= {0, 1}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ random  every example its own composition (the mixed batch), or the one
 all     for each boundary, the teacher up to it and the student behind
 """
 
+from collections.abc import Mapping
+
 import jax
 
 from pwl_jax.method.composition import STUDENT, TEACHER
-from pwl_jax.method.mixed import mixed_pass
+from pwl_jax.method.mixed import NOTHING, mixed_pass
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.sampling import Sampler, get_sampler
 from pwl_jax.method.swapnet import SwapNet
@@ -23,11 +25,11 @@ def random_pass(
   train: bool,
   sampler: str | Sampler,
   composition: str | None = None,
-  teacher: Pass | None = None,
+  passes: Mapping[str, Pass] = NOTHING,
 ) -> Pass:
   """One pass over the batch; `key` draws the compositions, if not given.
 
-  The teacher's own pass spares a part of it.
+  The networks' own `passes` spare a part of it.
   """
   mask_key, key = (None, None) if key is None else jax.random.split(key)
   if composition is not None:
@@ -48,7 +50,7 @@ def random_pass(
     sampler.teacher_counts(*shape),
     train=train,
     key=key,
-    teacher=teacher,
+    passes=passes,
     leading_counts=sampler.leading_counts(*shape),
   )
 

@@ -3,23 +3,26 @@
 At each unit the examples whose bit is set run through the teacher's unit and
 the others through the student's. How many there are of each is static, only
 which ones is data, so one compile serves all compositions, and a step costs
-what one composition costs on average, less what the teacher's own pass knows.
+what one composition costs on average, less what the networks' own passes
+know.
 """
 
-import itertools
 import math
 import operator
-from collections.abc import Iterable, Sequence
+import types
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from pwl_jax.method.composition import STUDENT, TEACHER
-from pwl_jax.method.feature import Feature
+from pwl_jax.method.feature import Feature, values_of
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.swapnet import SwapNet
 
-ROWS = 8  # A convolution of 29 images took XLA six times as long as one of 32.
+# Images run in eights: a convolution of 29 took XLA six times as long as of 32.
+ROWS = 8
+NOTHING = types.MappingProxyType({})
 
 
 def mixed_pass(
@@ -31,8 +34,8 @@ def mixed_pass(
   *,
   train: bool = False,
   key: jax.Array | None = None,
-  teacher: Pass | None = None,
-  leading_counts: Sequence[int] = (),
+  passes: Mapping[str, Pass] = NOTHING,
+  leading_counts: Mapping[str, Sequence[int]] = NOTHING,
 ) -> Pass:
   """Runs example j by the composition masks[j], [b, N]; True = teacher.
 
@@ -40,56 +43,74 @@ def mixed_pass(
   its own. In evaluation mode an example's logits are those of its composition
   run alone. Features are not kept: half of each belongs to either network.
 
-  A pass of the teacher over the same x spares unit i of `leading_counts[i]`
-  examples, of the first unit's of all: at least so many examples run the
-  teacher's units alone up to there.
+  `passes` are those of the teacher, "T", and of the student, "S", over the same
+  x, as far as they are there. One spares its network's unit i
+  `leading_counts[letter][i]` examples, and unit 0 all: at least so many run
+  this network alone up to there. A pass of the student has the same `train`,
+  and if that is true, the student is `repeatable`.
   """
   x, masks = jnp.asarray(x), jnp.asarray(masks)
   swapnet.teacher.check_input(x)
-  leading_counts = leading_counts or teacher_counts[:1]
   check_masks(swapnet, x, masks, teacher_counts, leading_counts)
-  known = () if teacher is None else (*teacher.features, teacher.logits)
+  led = _led(len(x), teacher_counts, passes, leading_counts)
   # Both widths of every example's feature, and where example j stands in them.
-  teacher_pool = student_pool = x
+  pools = {TEACHER: x, STUDENT: x}
   position = jnp.arange(len(x))
   batch_stats = {}
-  counts = itertools.zip_longest(teacher_counts, leading_counts, fillvalue=0)
-  for i, (count, least) in enumerate(counts):
-    spared = _spared(count, least) if known else 0
-    order = _teachers_first(masks, i)
-    halves = {TEACHER: [], STUDENT: []}
-    if spared:
-      halves[TEACHER].append(_take(known[i], order[:spared]))
-    for letter, pool, rows in (
-      (TEACHER, teacher_pool, order[spared:count]),
-      (STUDENT, student_pool, order[count:]),
-    ):
-      if not rows.size:  # Batch statistics of no examples would be NaN.
-        continue
-      output, stats = swapnet.run_unit(
-        variables, i, letter, _take(pool, position[rows]), train=train, key=key
-      )
-      halves[letter].append(output)
-      batch_stats.update(stats)
-    outputs = {of: _joined(parts) for of, parts in halves.items() if parts}
+  for i, count in enumerate(teacher_counts):
+    order = _in_halves(masks, i)
+    outputs = {}
+    for letter, half in ((TEACHER, order[:count]), (STUDENT, order[count:])):
+      spared = _spared(half.size, led[letter][i], pools[letter])
+      known, rows = jnp.split(half, [spared])
+      parts = []
+      if known.size:
+        parts.append(_take(_behind(passes[letter], i), known))
+      if rows.size:  # Batch statistics of no examples would be NaN.
+        feature = _take(pools[letter], position[rows])
+        output, stats = swapnet.run_unit(
+          variables, i, letter, feature, train=train, key=key
+        )
+        parts.append(output)
+        batch_stats.update(stats)
+      if parts:
+        outputs[letter] = _joined(parts)
     position = jnp.argsort(order)
     if i < swapnet.num_units - 1:
-      teacher_pool, student_pool = _both_widths(swapnet, variables, i, outputs)
+      pools = _both_widths(swapnet, variables, i, outputs)
   logits = _take(_joined(outputs.values()), position)
   return Pass(logits, (), batch_stats)
 
 
-def _spared(count: int, least: int) -> int:
-  """How many need not run, where those that run come in eights."""
-  return max(0, count - math.ceil((count - least) / ROWS) * ROWS)
+def _led(batch, teacher_counts, passes, leading_counts):
+  """Of each network, how many examples it alone ran up to each unit."""
+  student_counts = [batch - count for count in teacher_counts]
+  led = {}
+  for letter, counts in ((TEACHER, teacher_counts), (STUDENT, student_counts)):
+    known = ()
+    if letter in passes:
+      known = (counts[0], *leading_counts.get(letter, ())[1:])
+    led[letter] = (*known, *[0] * (len(counts) - len(known)))
+  return led
 
 
-def _teachers_first(masks: jax.Array, i: int) -> jax.Array:
-  """Those that only the teacher ran up to unit i, its others, the rest."""
-  led = masks[:, : i + 1].all(axis=1)
-  return jnp.argsort(
-    led.astype(int) + masks[:, i], stable=True, descending=True
-  )
+def _spared(count: int, led: int, feature: Feature) -> int:
+  """How many of a half need not run."""
+  together = ROWS if values_of(feature).ndim == 4 else 1
+  return max(0, count - math.ceil((count - led) / together) * together)
+
+
+def _in_halves(masks: jax.Array, i: int) -> jax.Array:
+  """The teacher's examples, then the student's.
+
+  In each half those stand first that one network alone has run.
+  """
+  led = (masks[:, : i + 1] == masks[:, :1]).all(axis=1)
+  return jnp.argsort(2 * masks[:, i] + led, stable=True, descending=True)
+
+
+def _behind(own: Pass, i: int) -> Feature:
+  return (*own.features, own.logits)[i]
 
 
 def _take(pool: Feature, rows: jax.Array) -> Feature:
@@ -107,17 +128,17 @@ def _joined(features: Iterable[Feature]) -> Feature:
 
 def _both_widths(swapnet, variables, i, outputs):
   """Gives each half its other width; the teacher's half stands first."""
-  teacher_pool, student_pool = [], []
+  pools = {TEACHER: [], STUDENT: []}
   for letter, feature in outputs.items():
-    from_teacher = letter == TEACHER
-    convert = swapnet.encode if from_teacher else swapnet.decode
-    converted = convert(variables, i, feature)
-    teacher_pool.append(feature if from_teacher else converted)
-    student_pool.append(converted if from_teacher else feature)
-  return _joined(teacher_pool), _joined(student_pool)
+    for width, pool in pools.items():
+      other = width != letter
+      pool.append(
+        swapnet.convert(variables, i, width, feature) if other else feature
+      )
+  return {width: _joined(pool) for width, pool in pools.items()}
 
 
-def check_masks(swapnet, x, masks, teacher_counts, leading_counts=()):
+def check_masks(swapnet, x, masks, teacher_counts, leading_counts=NOTHING):
   """Raises where masks and counts do not belong together.
 
   Shapes are always seen, values not while they are traced: counts that do not
@@ -141,10 +162,11 @@ def check_masks(swapnet, x, masks, teacher_counts, leading_counts=()):
       f"teacher counts say {tuple(teacher_counts)}; take both from the same "
       "sampler"
     )
-  led = tuple(masks.cumprod(axis=1).sum(axis=0).tolist())
-  if any(map(operator.gt, leading_counts, led)):
-    raise ValueError(
-      f"{led} examples run the teacher alone up to each unit, but the leading "
-      f"counts say at least {tuple(leading_counts)}; take both from the same "
-      "sampler"
-    )
+  for letter, counts in leading_counts.items():
+    own = masks == (letter == TEACHER)
+    led = tuple(own.cumprod(axis=1).sum(axis=0).tolist())
+    if any(map(operator.gt, counts, led)):
+      raise ValueError(
+        f"{led} examples run {letter} alone up to each unit, but the leading "
+        f"counts say at least {tuple(counts)}; take both from the same sampler"
+      )

@@ -22,6 +22,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -154,6 +155,22 @@ class Network:
       if train:
         batch_stats[name] = stats
     return Pass(outputs[-1], tuple(outputs[:-1]), batch_stats)
+
+  @functools.cached_property
+  def repeatable(self) -> bool:
+    """Whether training gives an example the same features in every batch.
+
+    So it is where no unit has batch statistics, and none draws.
+    """
+    variables, _ = self._traced
+    if any("batch_stats" in unit for unit in variables.values()):
+      return False
+    train = functools.partial(self.apply, x=self._nothing(), train=True)
+    try:
+      jax.eval_shape(train, variables)
+    except flax.errors.InvalidRngError:  # It asked for a key.
+      return False
+    return True
 
   def logits(self, variables: Variables, x: jax.Array) -> jax.Array:
     """[b, *input_shape] -> [b, k], in evaluation mode."""

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from pwl_jax.method import losses
+from pwl_jax.method.composition import STUDENT, TEACHER
 from pwl_jax.method.cross import random_pass, student_tails
 from pwl_jax.method.feature import Feature, values_of
 from pwl_jax.method.network import Pass, Variables
@@ -105,6 +106,7 @@ def loss_parts(
     {**variables, "student": running},
     x,
     teacher,
+    student,
     key=cross_key,
     train=train,
     options=options,
@@ -155,13 +157,16 @@ def _soft_loss(logits, teacher_logits, labels, options: Options) -> jax.Array:
 
 
 def _cross_passes(
-  swapnet, variables, x, teacher, *, key, train, options: Options
+  swapnet, variables, x, teacher, student, *, key, train, options: Options
 ) -> list[Pass]:
   """The passes of half-replaced networks; none where there is nothing half."""
   if swapnet.num_units == 1 or _is_zero(options.cross_weight):
     return []
   if options.cross_mode == "all":
     return student_tails(swapnet, variables, teacher, key=key, train=train)
+  passes = {TEACHER: teacher}
+  if not train or swapnet.student.repeatable:
+    passes[STUDENT] = student
   return [
     random_pass(
       swapnet,
@@ -171,7 +176,7 @@ def _cross_passes(
       train=train,
       sampler=options.sampler,
       composition=options.composition,
-      teacher=teacher,
+      passes=passes,
     )
   ]
 

@@ -13,13 +13,13 @@ they hold for every key; that is what keeps shapes static and compiles one.
 
 No sampler ever draws the pure student or the pure teacher: the objective runs
 those two anyway. Samplers share the batch out as evenly as whole numbers let
-them, so they also know how many examples, at least, begin with the teacher's
-units: their features are in the teacher's own pass.
+them, so they also know how many examples, at least, begin with units of one
+network: their features are in that network's own pass.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -27,19 +27,23 @@ import jax.numpy as jnp
 
 from pwl_jax.method import composition
 from pwl_jax.method.checks import check_choice
+from pwl_jax.method.composition import STUDENT, TEACHER
 
 
 class Sampler(NamedTuple):
   """How to draw masks, and what every draw has in common.
 
-  leading_counts(b, N) says for how many examples, at least, all units up to
-  each one are the teacher's; without it only the first unit's are known.
+  leading_counts(b, N) says, by the network's letter, for how many examples, at
+  least, all units up to each one are that network's; without it only the first
+  unit's are known.
   """
 
   masks: Callable[[jax.Array, int, int], jax.Array]  # key, b, N -> bool[b, N]
   teacher_counts: Callable[[int, int], tuple[int, ...]]  # b, N -> N counts
   pairs: bool = False  # Whether b has to be even.
-  leading_counts: Callable[[int, int], tuple[int, ...]] = lambda *size: ()
+  leading_counts: Callable[[int, int], Mapping[str, tuple[int, ...]]] = (
+    lambda *size: {}
+  )
 
 
 def get_sampler(sampler: str | Sampler) -> Sampler:
@@ -122,12 +126,12 @@ def _paired(ways: Callable[[int], list[Ways]]) -> Sampler:
     _check(batch, num_units)
     return (batch // 2,) * num_units
 
-  def leading_counts(batch: int, num_units: int) -> tuple[int, ...]:
-    """One of each pair begins with the teacher, up to their switch."""
+  def leading_counts(batch: int, num_units: int) -> dict[str, tuple[int, ...]]:
+    """One of each pair begins with either network, up to their switch."""
     _check(batch, num_units)
     switched = _bounds(batch // 2, num_units)[2::3]
     left = [batch // 2 - math.ceil(bound) for bound in switched]
-    return (batch // 2, *left)
+    return dict.fromkeys((TEACHER, STUDENT), (batch // 2, *left))
 
   def _bounds(half: int, num_units: int) -> list[float]:
     """Shares of the half, summed up over the ways of going on."""
@@ -176,9 +180,14 @@ def _quotas(family: Callable[[int], list[str]]) -> Sampler:
   def teacher_counts(batch: int, num_units: int) -> tuple[int, ...]:
     return _columns(members(batch, num_units))
 
-  def leading_counts(batch: int, num_units: int) -> tuple[int, ...]:
+  def leading_counts(batch: int, num_units: int) -> dict[str, tuple[int, ...]]:
     rows = members(batch, num_units)
-    return _columns([tuple(itertools.accumulate(r, min)) for r in rows])
+
+    def led_by(letter):
+      own = [[bit == (letter == TEACHER) for bit in row] for row in rows]
+      return _columns([tuple(itertools.accumulate(row, min)) for row in own])
+
+    return {letter: led_by(letter) for letter in (TEACHER, STUDENT)}
 
   return Sampler(masks, teacher_counts, leading_counts=leading_counts)
 
