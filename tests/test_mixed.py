@@ -1,7 +1,6 @@
 """The mixed batch is the composition forward, example by example."""
 
 import functools
-from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import pytest
 from jax import flatten_util
 
 from pwl_jax.method import composition, losses, sampling
-from pwl_jax.method.mixed import mixed_pass
+from pwl_jax.method.mixed import NOTHING, mixed_pass
 from tests.cases import Case, assert_close
 
 TINY = ["tiny_vgg", "tiny_resnet", "tiny_vit", "tiny_text", "tiny_audio"]
@@ -161,7 +160,7 @@ def test_masks_that_do_not_fit_are_refused(tiny):
   case = tiny("tiny_resnet")
   masks, counts = draw(case, "paper")
 
-  def run(masks, counts, leading=MappingProxyType({})):
+  def run(masks, counts, leading=NOTHING):
     args = case.swapnet, case.variables, case.x, masks, counts
     mixed_pass(*args, leading_counts=leading)
 

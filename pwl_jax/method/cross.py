@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import jax
 
 from pwl_jax.method.composition import STUDENT, TEACHER
-from pwl_jax.method.mixed import NOTHING, mixed_pass
+from pwl_jax.method.mixed import mixed_pass
 from pwl_jax.method.network import Pass, Variables
 from pwl_jax.method.sampling import Sampler, get_sampler
 from pwl_jax.method.swapnet import SwapNet
@@ -23,9 +23,9 @@ def random_pass(
   *,
   key: jax.Array | None,
   train: bool,
+  passes: Mapping[str, Pass],
   sampler: str | Sampler,
   composition: str | None = None,
-  passes: Mapping[str, Pass] = NOTHING,
 ) -> Pass:
   """One pass over the batch; `key` draws the compositions, if not given.
 

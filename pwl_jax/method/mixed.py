@@ -52,7 +52,6 @@ def mixed_pass(
   x, masks = jnp.asarray(x), jnp.asarray(masks)
   swapnet.teacher.check_input(x)
   check_masks(swapnet, x, masks, teacher_counts, leading_counts)
-  led = _led(len(x), teacher_counts, passes, leading_counts)
   # Both widths of every example's feature, and where example j stands in them.
   pools = {TEACHER: x, STUDENT: x}
   position = jnp.arange(len(x))
@@ -61,7 +60,10 @@ def mixed_pass(
     order = _in_halves(masks, i)
     outputs = {}
     for letter, half in ((TEACHER, order[:count]), (STUDENT, order[count:])):
-      spared = _spared(half.size, led[letter][i], pools[letter])
+      spared = 0
+      if letter in passes:
+        leading = leading_counts.get(letter, ())
+        spared = _spared(i, half.size, leading, pools[letter])
       known, rows = jnp.split(half, [spared])
       parts = []
       if known.size:
@@ -82,20 +84,13 @@ def mixed_pass(
   return Pass(logits, (), batch_stats)
 
 
-def _led(batch, teacher_counts, passes, leading_counts):
-  """Of each network, how many examples it alone ran up to each unit."""
-  student_counts = [batch - count for count in teacher_counts]
-  led = {}
-  for letter, counts in ((TEACHER, teacher_counts), (STUDENT, student_counts)):
-    known = ()
-    if letter in passes:
-      known = (counts[0], *leading_counts.get(letter, ())[1:])
-    led[letter] = (*known, *[0] * (len(counts) - len(known)))
-  return led
-
-
-def _spared(count: int, led: int, feature: Feature) -> int:
-  """How many of a half need not run."""
+def _spared(
+  i: int, count: int, leading: Sequence[int], feature: Feature
+) -> int:
+  """How many of a half need not run unit i, which a pass of its network ran."""
+  if i == 0:
+    return count
+  led = leading[i] if i < len(leading) else 0
   together = ROWS if values_of(feature).ndim == 4 else 1
   return max(0, count - math.ceil((count - led) / together) * together)
 
@@ -131,9 +126,9 @@ def _both_widths(swapnet, variables, i, outputs):
   pools = {TEACHER: [], STUDENT: []}
   for letter, feature in outputs.items():
     for width, pool in pools.items():
-      other = width != letter
+      own = width == letter
       pool.append(
-        swapnet.convert(variables, i, width, feature) if other else feature
+        feature if own else swapnet.convert(variables, i, width, feature)
       )
   return {width: _joined(pool) for width, pool in pools.items()}
 

@@ -174,9 +174,9 @@ def _cross_passes(
       x,
       key=key,
       train=train,
+      passes=passes,
       sampler=options.sampler,
       composition=options.composition,
-      passes=passes,
     )
   ]
 
